@@ -1,0 +1,94 @@
+"""Fixtures that every test may use: databases, a browser, server processes.
+
+A server that is missing skips the tests that need it on a desk and fails them under CI, so that a
+green CI run has tested everything.
+"""
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from hypothesis import settings
+from playwright.async_api import Browser, Page
+
+from tests.servers.chromium import find_chromium, launch_chromium
+from tests.servers.postgres import PostgresServer, find_postgres
+from tests.servers.processes import ServerProcess
+
+# A busy machine is no failure; under CI Hypothesis takes its own profile, which repeats itself.
+settings.register_profile("desk", deadline=None)
+if not os.environ.get("CI"):
+    settings.load_profile("desk")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A private PostgreSQL for this session."""
+    tools = find_postgres()
+    if tools is None:
+        _missing("PostgreSQL")
+    with PostgresServer(tools) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The address of a fresh, empty PostgreSQL database."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The address of a fresh SQLite database; the file does not exist yet."""
+    return f"sqlite+aiosqlite:///{tmp_path / 'test.db'}"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The address of a fresh database; the test runs once on SQLite and once on PostgreSQL."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """A browser of the test's own, in the test's event loop."""
+    executable = find_chromium()
+    if executable is None:
+        _missing("Chromium")
+    async with launch_chromium(executable) as browser:
+        yield browser
+
+
+@pytest.fixture
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """An empty page of a Chinese visitor."""
+    context = await browser.new_context(locale="zh-CN", timezone_id="Asia/Shanghai")
+    yield await context.new_page()
+    await context.close()
+
+
+@pytest.fixture
+def wxgate_process(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
+    """Make `wxgate` processes that are gone after the test; a failing test shows what they wrote."""
+    processes: list[ServerProcess] = []
+
+    def make(*arguments: str | Path, **options: Any) -> ServerProcess:
+        log_file = tmp_path / f"process-{len(processes)}.log"
+        processes.append(ServerProcess.wxgate(*arguments, log_file=log_file, cwd=tmp_path, **options))
+        return processes[-1]
+
+    yield make
+    for process in processes:
+        process.kill()
+        print(f"--- {process.log_file.name}\n{process.output()}")
+
+
+def _missing(name: str) -> NoReturn:
+    if os.environ.get("CI"):
+        pytest.fail(f"{name} is not installed: CI must test with it, see scripts/install-test-servers.sh")
+    pytest.skip(f"{name.upper()} IS NOT INSTALLED, so this is not tested; `make test` as root installs it")

@@ -1,0 +1,1 @@
+"""Real servers for tests: PostgreSQL, Chromium, and wxgate's own processes."""
