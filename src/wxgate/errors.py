@@ -1,0 +1,209 @@
+"""Every error wxgate raises, by whose move it is.
+
+GatewayError
+├── ConfigError                 the operator: a setting, key or secret is missing or wrong
+│   └── BadKey                  an EncodingAESKey or sealing key has the wrong form
+├── InvalidPush                 the sender: a push we do not accept (never retried by us)
+│   ├── PushTooLarge            body over the limit
+│   ├── UnknownReceiver         no such platform or account here
+│   ├── MalformedPush           not XML/JSON of the expected shape, bad base64, DTD, too deep
+│   ├── BadSignature            msg_signature missing or wrong
+│   ├── StalePush               timestamp outside the window
+│   ├── UndecipherablePush      wrong key: padding or length is nonsense after decryption
+│   └── WrongAppid              decrypts, but was meant for another appid
+├── InvalidReply                the application: a passive reply WeChat would not accept
+├── WeChatError                 WeChat answered with an errcode
+│   ├── TokenRejected           40001 40014 42001: the access token is no longer good
+│   ├── ComponentTokenRejected  42006 or 40001/40014/42001 on the component API
+│   ├── TicketRejected          61005 61006: the ticket is expired or invalid
+│   ├── CodeRejected            61009 61010: the authorization code is foreign, used or expired
+│   ├── RefreshTokenRejected    61023: the refresh token is not the current one
+│   ├── NotAuthorizedByAccount  61003: the account never authorised us, or took it back
+│   ├── IpNotRegistered         61004 40164: our egress IP is not on the allow-list
+│   ├── RateLimited             45009 45011: a quota is used up
+│   └── Busy                    -1: WeChat asks to try again
+├── UpstreamError               the network: WeChat could not be reached or answered nonsense
+├── NotAuthorized               the account owner: no live authorization to act with
+│   └── NeedsReauthorization    the merchant must authorise again
+├── TicketMissing               WeChat has not pushed a component_verify_ticket yet
+├── NotFound                    the caller: no such platform, account, invite, flow
+└── LinkRefused                 the visitor: an invite or authorization link is forged, expired or used up
+"""
+
+from typing import ClassVar
+
+
+class GatewayError(Exception):
+    """Root of every error wxgate raises on purpose."""
+
+
+class ConfigError(GatewayError):
+    """A setting, key or secret is missing or wrong; the message says what to change."""
+
+
+class BadKey(ConfigError):
+    """An EncodingAESKey or sealing key does not have the required form (-40004)."""
+
+
+class InvalidPush(GatewayError):
+    """A push that cannot be accepted.
+
+    `reason` is a stable word for metrics and answers, `status_hint` the HTTP status to answer, `code` the
+    number WeChat's own sample libraries use for the same fault (-40001 to -40011).
+    """
+
+    reason: ClassVar[str] = "invalid"
+    status_hint: ClassVar[int] = 400
+    code: ClassVar[int] = -40002
+
+
+class PushTooLarge(InvalidPush):
+    """The body is larger than the configured limit."""
+
+    reason = "too_large"
+    status_hint = 413
+
+
+class UnknownReceiver(InvalidPush):
+    """The URL names a platform or account this gateway does not serve."""
+
+    reason = "unknown_receiver"
+    status_hint = 404
+    code = -40005
+
+
+class MalformedPush(InvalidPush):
+    """The body is not the XML or JSON WeChat sends, or its base64 is broken."""
+
+    reason = "malformed"
+
+
+class BadSignature(InvalidPush):
+    """The msg_signature (or signature in plaintext mode) is missing or does not match."""
+
+    reason = "bad_signature"
+    status_hint = 403
+    code = -40001
+
+
+class StalePush(InvalidPush):
+    """The timestamp lies outside the accepted window."""
+
+    reason = "stale"
+    status_hint = 403
+    code = -40001
+
+
+class UndecipherablePush(InvalidPush):
+    """The ciphertext does not open with any of the configured keys."""
+
+    reason = "undecipherable"
+    status_hint = 403
+    code = -40007
+
+
+class WrongAppid(InvalidPush):
+    """The push opens, but was sealed for another appid; `found` tells which."""
+
+    reason = "wrong_appid"
+    status_hint = 403
+    code = -40005
+
+    def __init__(self, message: str, *, found: str) -> None:
+        super().__init__(message)
+        self.found = found
+
+
+class InvalidReply(GatewayError):
+    """A passive reply that WeChat would show to the user as a fault."""
+
+
+class WeChatError(GatewayError):
+    """WeChat answered with an errcode.
+
+    `errcode`, `errmsg` and `rid` are WeChat's own; `path` is the API path that was called.
+    """
+
+    def __init__(self, errcode: int, errmsg: str, *, rid: str | None = None, path: str = "") -> None:
+        super().__init__(f"{path or 'WeChat'}: errcode {errcode}: {errmsg}")
+        self.errcode = errcode
+        self.errmsg = errmsg
+        self.rid = rid
+        self.path = path
+
+
+class TokenRejected(WeChatError):
+    """The access token is no longer the good one."""
+
+
+class ComponentTokenRejected(TokenRejected):
+    """The component access token is no longer the good one (42006)."""
+
+
+class TicketRejected(WeChatError):
+    """The component_verify_ticket is expired (61005) or invalid (61006)."""
+
+
+class CodeRejected(WeChatError):
+    """The authorization code is foreign (61009), used or expired (61010)."""
+
+
+class RefreshTokenRejected(WeChatError):
+    """The authorizer_refresh_token is not the current one (61023)."""
+
+
+class NotAuthorizedByAccount(WeChatError):
+    """The account never authorised this platform, or took it back (61003)."""
+
+
+class IpNotRegistered(WeChatError):
+    """Our egress IP is not on the allow-list; `ip` is the address WeChat saw."""
+
+    def __init__(
+        self, errcode: int, errmsg: str, *, rid: str | None = None, path: str = "", ip: str = ""
+    ) -> None:
+        super().__init__(errcode, errmsg, rid=rid, path=path)
+        self.ip = ip
+
+
+class RateLimited(WeChatError):
+    """A quota is used up (45009 for the day, 45011 for the minute)."""
+
+
+class Busy(WeChatError):
+    """WeChat asks to try again (-1)."""
+
+
+class UpstreamError(GatewayError):
+    """WeChat could not be reached, or what came back is not an answer.
+
+    `sent` is true when the request may have reached WeChat, so that a single-use value may have been spent.
+    """
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class NotAuthorized(GatewayError):
+    """There is no live authorization to act for this account."""
+
+
+class NeedsReauthorization(NotAuthorized):
+    """The authorization can only be mended by the merchant authorising again."""
+
+
+class TicketMissing(GatewayError):
+    """No component_verify_ticket has arrived for this platform yet."""
+
+
+class NotFound(GatewayError):
+    """No such platform, account, invite or flow."""
+
+
+class LinkRefused(GatewayError):
+    """An invite or authorization link is forged, expired or used up; `reason` is a stable word."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
