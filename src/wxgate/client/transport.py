@@ -1,0 +1,108 @@
+"""The seam to the network: one request in, one response out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol, Self
+from urllib.parse import urlencode
+
+import aiohttp
+
+from wxgate.errors import UpstreamError
+
+DEFAULT_TIMEOUT = 10.0
+"""Seconds for a whole call: WeChat's API answers in well under a second, or not at all."""
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""The largest answer we read; media downloads are the largest WeChat sends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request; `url` has no query, `query` is kept apart because it carries the token."""
+
+    method: str
+    url: str
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+    timeout: float = DEFAULT_TIMEOUT
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One HTTP response, read to its end."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class Transport(Protocol):
+    """Sends requests."""
+
+    async def send(self, request: Request) -> Response:
+        """Send one request; raise UpstreamError when no whole response came back."""
+        ...
+
+
+class HttpTransport:
+    """The transport over a pooled HTTP client; use as an async context manager or close it."""
+
+    def __init__(self, *, proxy: str | None = None, connections: int = 200) -> None:
+        self._proxy = proxy
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, request: Request) -> Response:
+        """Send one request."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._connections),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        url = f"{request.url}?{urlencode(request.query)}" if request.query else request.url
+        try:
+            async with self._session.request(
+                request.method,
+                url,
+                data=request.body or None,
+                headers=request.headers,
+                proxy=self._proxy,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=request.timeout),
+            ) as answer:
+                body = await answer.content.read(MAX_ANSWER_BYTES + 1)
+                while chunk := await answer.content.read(MAX_ANSWER_BYTES + 1 - len(body)):
+                    body += chunk
+                if len(body) > MAX_ANSWER_BYTES:
+                    raise UpstreamError(
+                        f"{request.url} answered more than {MAX_ANSWER_BYTES} bytes", sent=True
+                    )
+                return Response(answer.status, answer.content_type, body)
+        except aiohttp.ClientConnectorError as error:
+            # Nothing left this machine: a single-use value is still good.
+            raise UpstreamError(f"cannot connect to {request.url}: {_reason(error)}", sent=False) from None
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise UpstreamError(f"no answer from {request.url}: {_reason(error)}", sent=True) from None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def _reason(error: BaseException) -> str:
+    """Name a network failure without its text, which may quote the URL and so the token."""
+    cause = getattr(error, "os_error", None) or error
+    text = getattr(cause, "strerror", None)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

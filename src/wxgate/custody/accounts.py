@@ -1,0 +1,80 @@
+"""What WeChat tells of the accounts that authorised us: names, kinds, pictures."""
+
+from typing import Any
+
+import structlog
+
+from wxgate.client.component import ComponentApi
+from wxgate.clock import Clock
+from wxgate.custody.keeper import TokenKeeper
+from wxgate.custody.ports import AccountStore
+from wxgate.custody.records import AccountInfo
+from wxgate.custody.sources import component_key
+from wxgate.errors import GatewayError
+from wxgate.secret import ComponentToken
+
+log = structlog.get_logger("wxgate.accounts")
+
+OFFICIAL_ACCOUNT = "official_account"
+MINI_PROGRAM = "mini_program"
+
+
+class Accounts:
+    """Fetches and keeps account information."""
+
+    def __init__(
+        self, store: AccountStore, component: ComponentApi, keeper: TokenKeeper, clock: Clock
+    ) -> None:
+        self._store = store
+        self._component = component
+        self._keeper = keeper
+        self._clock = clock
+        self._user_names: dict[str, str] = {}
+
+    async def user_name(self, appid: str) -> str:
+        """Tell an account's original id (gh_...), or "" while unknown; it never changes, so remember it."""
+        if not (known := self._user_names.get(appid, "")):
+            info = await self._store.load(appid)
+            if info is not None and info.user_name:
+                known = self._user_names[appid] = info.user_name
+        return known
+
+    async def load(self, appid: str) -> AccountInfo | None:
+        """Load what is known of an account."""
+        return await self._store.load(appid)
+
+    async def refresh(self, platform: str, appid: str) -> AccountInfo:
+        """Fetch an account's information through a platform and keep it."""
+        raw, _ = await self._keeper.using(
+            component_key(platform),
+            lambda token: self._component.authorizer_info(platform, ComponentToken.of(token), appid),
+        )
+        info = read_info(appid, raw, self._clock)
+        await self._store.put(info)
+        return info
+
+    async def refresh_quietly(self, platform: str, appid: str) -> None:
+        """Fetch an account's information; on trouble log it and go on, the sweep comes back to it."""
+        try:
+            await self.refresh(platform, appid)
+        except (TimeoutError, GatewayError) as error:
+            log.warning("account.info_missing", platform=platform, appid=appid, error=str(error))
+
+
+def read_info(appid: str, raw: dict[str, Any], clock: Clock) -> AccountInfo:
+    """Read the fields we show out of authorizer_info; only mini programs carry MiniProgramInfo."""
+
+    def text(name: str) -> str:
+        value = raw.get(name)
+        return value if isinstance(value, str) else ""
+
+    return AccountInfo(
+        appid=appid,
+        kind=MINI_PROGRAM if "MiniProgramInfo" in raw else OFFICIAL_ACCOUNT,
+        nick_name=text("nick_name"),
+        user_name=text("user_name"),
+        head_img=text("head_img"),
+        principal_name=text("principal_name"),
+        raw=raw,
+        fetched_at=clock.now(),
+    )

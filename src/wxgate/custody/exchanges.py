@@ -1,0 +1,220 @@
+"""Exchanges: each authorization code is turned into an authorization exactly once.
+
+A code arrives by the browser's redirect and by the `authorized` push, in either order, perhaps several
+times. Every arrival opens the same job, which is durable before anything is called. One worker claims it;
+everybody else waits.
+
+    PENDING ──claim──> EXCHANGING ──commit the grant──> DONE
+       ^                   │  └──WeChat says the code is no good, and nothing can be read back──> FAILED
+       └───────────────────┘ no answer: try again (the second try tells whether the first was received)
+
+A code whose answer was lost is spent: WeChat answers 61010 to the second try. What it granted is then read
+back through the account's info, or the authorizer list when the account is not known.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from wxgate.client.component import ComponentApi, Granted
+from wxgate.clock import Clock
+from wxgate.custody.accounts import Accounts
+from wxgate.custody.keeper import TokenKeeper
+from wxgate.custody.ports import AuthorizationStore, ExchangeStore
+from wxgate.custody.records import Exchange, ExchangeState, FetchedToken, Grant, NewExchange
+from wxgate.custody.sources import component_key
+from wxgate.errors import (
+    Busy,
+    CodeRejected,
+    ConfigError,
+    GatewayError,
+    IpNotRegistered,
+    RateLimited,
+    TicketMissing,
+    TicketRejected,
+    UpstreamError,
+    WeChatError,
+)
+from wxgate.secret import AccessToken, ComponentToken
+
+T = TypeVar("T")
+
+log = structlog.get_logger("wxgate.exchanges")
+
+LEASE = timedelta(seconds=15)
+"""How long one attempt may take before another worker may try."""
+
+GIVE_UP_AFTER = timedelta(hours=2)
+"""A code lives an hour; after two there is nothing left to try."""
+
+RETRY_SECONDS = (0.2, 1.0, 3.0)
+"""Pauses before another attempt within one run; later attempts come from the sweep."""
+
+POLL_SECONDS = 0.1
+
+PASSING = (UpstreamError, Busy, RateLimited, TicketMissing, TicketRejected, IpNotRegistered, ConfigError)
+"""Troubles that say nothing about the code itself, so that the job waits and tries again."""
+
+
+class Exchanges:
+    """Takes codes in and sees them through."""
+
+    def __init__(
+        self,
+        store: ExchangeStore,
+        *,
+        authorizations: AuthorizationStore,
+        component: ComponentApi,
+        keeper: TokenKeeper,
+        accounts: Accounts,
+        clock: Clock,
+        on_authorized: Callable[[str, str], None] = lambda platform, appid: None,
+    ) -> None:
+        self._store = store
+        self._authorizations = authorizations
+        self._component = component
+        self._keeper = keeper
+        self._accounts = accounts
+        self._clock = clock
+        self._on_authorized = on_authorized
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    async def submit(self, new: NewExchange) -> Exchange:
+        """Make the job durable and start on it; return it as it stands, at once."""
+        job = await self._store.open(new, now=self._clock.now())
+        if job.state in (ExchangeState.PENDING, ExchangeState.EXCHANGING):
+            self._start(job.id)
+        return job
+
+    async def wait(self, exchange_id: str, *, seconds: float) -> Exchange | None:
+        """Wait until a job is done or failed, whoever works on it; return it as it then stands."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while True:
+            job = await self._store.load(exchange_id)
+            left = deadline - asyncio.get_running_loop().time()
+            if job is None or left <= 0 or job.state in (ExchangeState.DONE, ExchangeState.FAILED):
+                return job
+            if (task := self._running.get(exchange_id)) is not None:
+                await asyncio.wait([task], timeout=left)
+            else:
+                await asyncio.sleep(min(POLL_SECONDS, left))
+
+    async def find_by_flow(self, flow: str) -> Exchange | None:
+        """Find the newest job of a flow; a finished one counts before others."""
+        jobs = await self._store.find_by_flow(flow)
+        done = [job for job in jobs if job.state is ExchangeState.DONE]
+        return next(iter(done or jobs), None)
+
+    async def sweep(self) -> int:
+        """Start on every job nobody works on: after a crash, and after passing trouble; return how many."""
+        jobs = await self._store.unfinished(now=self._clock.now())
+        for job in jobs:
+            self._start(job.id)
+        return len(jobs)
+
+    async def close(self) -> None:
+        """Wait for the jobs under way; what does not end in time is durable and resumed at the next start."""
+        running = list(self._running.values())
+        if running:
+            _, pending = await asyncio.wait(running, timeout=LEASE.total_seconds())
+            for task in pending:
+                task.cancel()
+
+    def _start(self, exchange_id: str) -> None:
+        if exchange_id not in self._running:
+            task = asyncio.create_task(self._run(exchange_id), name=f"exchange {exchange_id}")
+            self._running[exchange_id] = task
+            task.add_done_callback(lambda _: self._running.pop(exchange_id, None))
+
+    async def _run(self, exchange_id: str) -> None:
+        for pause in (*RETRY_SECONDS, None):
+            job = await self._store.claim(exchange_id, now=self._clock.now(), ttl=LEASE)
+            if job is None:
+                return
+            try:
+                await self._attempt(job)
+            except PASSING as trouble:
+                await self._put_off(job, trouble)
+            except GatewayError as refusal:
+                await self._fail(job, refusal)
+                return
+            else:
+                return
+            if pause is not None:
+                await asyncio.sleep(pause)
+
+    async def _attempt(self, job: Exchange) -> None:
+        try:
+            granted = await self._call(job.platform, self._exchange_call(job))
+        except CodeRejected as rejected:
+            found = await self._read_back(job)
+            if found is None:
+                raise rejected from None
+            granted = found
+        authorization = await self._store.finish(job, self._grant(granted), now=self._clock.now())
+        if authorization is None:
+            return  # Overtaken after the lease ended; whoever did it has committed the result.
+        self._keeper.forget_account(job.platform, granted.appid)
+        log.info("exchange.done", platform=job.platform, appid=granted.appid, source=job.source)
+        self._on_authorized(job.platform, granted.appid)
+        await self._accounts.refresh_quietly(job.platform, granted.appid)
+
+    def _exchange_call(self, job: Exchange) -> Callable[[AccessToken], Awaitable[Granted]]:
+        return lambda token: self._component.exchange(job.platform, ComponentToken.of(token), job.code)
+
+    async def _call(self, platform: str, call: Callable[[AccessToken], Awaitable[T]]) -> T:
+        return await self._keeper.using(component_key(platform), call)
+
+    async def _read_back(self, job: Exchange) -> Granted | None:
+        """Find what a spent code granted: only if we may have spent it, or a push vouches for the account."""
+        if job.appid is not None:
+            read = partial(self._component.authorizer_info, job.platform)
+            try:
+                _, granted = await self._call(
+                    job.platform, lambda token: read(ComponentToken.of(token), job.appid or "")
+                )
+            except WeChatError as error:
+                if isinstance(error, PASSING):
+                    raise
+                return None
+            return granted if granted.refresh_token else None
+        if job.fence <= 1:
+            return None
+        return await self._call(job.platform, lambda token: self._search_list(job, ComponentToken.of(token)))
+
+    async def _search_list(self, job: Exchange, token: ComponentToken) -> Granted | None:
+        """Find the account that authorised when this job began and whose refresh token is not ours yet."""
+        since = (job.created_at - timedelta(hours=1)).timestamp()
+        async for listed in self._component.authorizers(job.platform, token):
+            if listed.refresh_token is None or listed.auth_time < since:
+                continue
+            known = await self._authorizations.load(job.platform, listed.appid)
+            if known is None or known.refresh_token != listed.refresh_token:
+                _, granted = await self._component.authorizer_info(job.platform, token, listed.appid)
+                return granted
+        return None
+
+    def _grant(self, granted: Granted) -> Grant:
+        access = None
+        if granted.access is not None:
+            now = self._clock.now()
+            access = FetchedToken(
+                granted.access.value, now, now + timedelta(seconds=granted.access.expires_in)
+            )
+        return Grant(granted.appid, granted.refresh_token, granted.func_ids, access)
+
+    async def _put_off(self, job: Exchange, trouble: GatewayError) -> None:
+        if self._clock.now() - job.created_at > GIVE_UP_AFTER:
+            await self._fail(job, trouble)
+            return
+        log.warning("exchange.put_off", platform=job.platform, source=job.source, error=str(trouble))
+        await self._store.postpone(job, error=str(trouble))
+
+    async def _fail(self, job: Exchange, refusal: GatewayError) -> None:
+        errcode = refusal.errcode if isinstance(refusal, WeChatError) else None
+        log.warning("exchange.failed", platform=job.platform, source=job.source, error=str(refusal))
+        await self._store.fail(job, errcode=errcode, error=str(refusal), now=self._clock.now())

@@ -1,0 +1,87 @@
+"""What each component-level push does to custody; every effect is durable before the push is acknowledged."""
+
+from datetime import UTC, datetime
+
+from wxgate.custody.authorizations import Authorizations
+from wxgate.custody.exchanges import Exchanges
+from wxgate.custody.keeper import TokenKeeper
+from wxgate.custody.links import Links
+from wxgate.custody.records import ExchangeSource, ExchangeState, NewExchange
+from wxgate.custody.sources import authorizer_key
+from wxgate.custody.tickets import Tickets
+from wxgate.protocol.pushes import (
+    AuthorizationUpdated,
+    Authorized,
+    ComponentEvent,
+    FastRegistered,
+    Unauthorized,
+    VerifyTicket,
+)
+from wxgate.secret import AuthorizationCode, PreAuthCode
+
+
+class Intake:
+    """Applies component-level events; applying one twice changes nothing more."""
+
+    def __init__(
+        self,
+        *,
+        tickets: Tickets,
+        exchanges: Exchanges,
+        authorizations: Authorizations,
+        links: Links,
+        keeper: TokenKeeper,
+    ) -> None:
+        self._tickets = tickets
+        self._exchanges = exchanges
+        self._authorizations = authorizations
+        self._links = links
+        self._keeper = keeper
+
+    async def accept(self, event: ComponentEvent) -> None:
+        """Apply one event; kinds that custody has no part in pass by."""
+        match event:
+            case VerifyTicket():
+                await self._tickets.accept(event)
+            case AuthorizationUpdated():
+                await self._update(event)
+            case Authorized():
+                await self._exchange(
+                    event, ExchangeSource.AUTHORIZED, event.appid, event.code, event.pre_auth_code
+                )
+            case Unauthorized():
+                await self._authorizations.revoke(
+                    event.platform, event.appid, event_at=_at(event), reason="unauthorized"
+                )
+            case FastRegistered(code=AuthorizationCode() as code):
+                await self._exchange(event, ExchangeSource.REGISTERED, event.appid, code)
+            case _:
+                pass
+
+    async def _update(self, event: AuthorizationUpdated) -> None:
+        state = await self._exchange(
+            event, ExchangeSource.UPDATED, event.appid, event.code, event.pre_auth_code
+        )
+        if state is ExchangeState.PENDING:
+            # The rights changed: the token with the old ones must not be used while the code is exchanged.
+            await self._keeper.drop(authorizer_key(event.platform, event.appid))
+
+    async def _exchange(
+        self,
+        event: ComponentEvent,
+        source: ExchangeSource,
+        appid: str,
+        code: AuthorizationCode,
+        pre_auth_code: PreAuthCode | None = None,
+    ) -> ExchangeState:
+        flow = await self._links.flow_of(event.platform, pre_auth_code) if pre_auth_code else None
+        if flow is not None and not await self._links.spend(flow):
+            flow = (
+                None  # The invite was used up by somebody else: authorised all the same, but not in its name.
+            )
+        new = NewExchange(event.platform, code, source, _at(event), appid or None, flow.id if flow else None)
+        return (await self._exchanges.submit(new)).state
+
+
+def _at(event: ComponentEvent) -> datetime:
+    return datetime.fromtimestamp(event.created_at, UTC)

@@ -1,0 +1,227 @@
+"""Reception: a message is recorded, handled once, and every attempt of the same push gets the same answer.
+
+    record ──fresh──────────────> handle ──commit the reply──> answer
+       │                             ^
+       └─duplicate── done ───────────┼───────────────────────> answer as before
+                └─── being handled ──┤ wait for it
+                └─── holder died ────┘ take over
+
+WeChat waits five seconds and asks three times. A handler that outlives the deadline is answered `success`;
+it runs on, and what it returns is kept in the record as too late.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any, Protocol, TypeAlias
+
+import structlog
+
+from wxgate.clock import Clock
+from wxgate.errors import GatewayError, InvalidReply
+from wxgate.events.handlers import Handlers, call_handler
+from wxgate.events.ports import Inbox
+from wxgate.events.records import Event, EventState, NewEvent, Recorded
+from wxgate.protocol.messages import Message, names
+from wxgate.protocol.pushes import ComponentEvent
+from wxgate.protocol.replies import check, from_handler, render
+
+log = structlog.get_logger("wxgate.events")
+
+LEASE = timedelta(seconds=6)
+"""How long a handler's node is believed to be alive: just over the five seconds WeChat waits."""
+
+HANDLER_LIMIT = 300.0
+"""Seconds after which a handler is stopped; far past any reply, it only frees what it holds."""
+
+POLL_SECONDS = 0.1
+
+SETTLED = timedelta(seconds=20)
+"""When WeChat's three attempts of five seconds are over, so that nobody will bring the message again."""
+
+
+Subject: TypeAlias = Message | ComponentEvent
+"""What a handler is called with; only a message is replied to."""
+
+
+class ReceptionListener(Protocol):
+    """Hears how messages end, for metrics."""
+
+    def handled(self, event: NewEvent | Event, outcome: str, seconds: float) -> None:
+        """Note an outcome: reply, silent, too_late, failed or invalid_reply."""
+
+
+class Reception:
+    """Sees every recorded message through to one answer."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        handlers: Handlers,
+        clock: Clock,
+        *,
+        holder: str,
+        deadline: float,
+        listener: ReceptionListener,
+        context: Callable[[str, str], Mapping[str, Any]],
+    ) -> None:
+        self._inbox = inbox
+        self._handlers = handlers
+        self._clock = clock
+        self._holder = holder
+        self._deadline = deadline
+        self._listener = listener
+        self._context = context
+        self._running: dict[int, asyncio.Task[str | None]] = {}
+
+    async def answer(self, new: NewEvent, message: Message) -> str | None:
+        """Record a message and return the plain reply to seal, or None for `success`.
+
+        When this returns, the message and the answer are durable.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._deadline
+        recorded = await self._record(new)
+        event = recorded.event
+        if recorded.fresh:
+            return await self._in_time(self._start(event, message), end)
+        while event.state is EventState.HANDLING and (left := end - loop.time()) > 0:
+            if (task := self._running.get(event.id)) is not None:
+                return await self._in_time(task, end)
+            now = self._clock.now()
+            if event.lease_until <= now:
+                claimed = await self._inbox.claim(
+                    event.id, holder=self._holder, now=now, lease_until=now + LEASE
+                )
+                if claimed is not None:
+                    log.warning("event.taken_over", event_id=event.id, appid=event.appid)
+                    return await self._in_time(self._start(claimed, message), end)
+            await asyncio.sleep(min(POLL_SECONDS, left))
+            event = await self._inbox.load(event.id) or event
+        return event.reply
+
+    async def announce(self, new: NewEvent, subject: ComponentEvent) -> bool:
+        """Record a component-level event and start its handler, if any; return whether it was new."""
+        recorded = await self._record(new)
+        if recorded.fresh:
+            self._start(recorded.event, subject)
+        return recorded.fresh
+
+    async def note(self, new: NewEvent, error: str) -> bool:
+        """Record an event that is not to be handled, and why; return whether it was new."""
+        recorded = await self._record(new)
+        if recorded.fresh:
+            await self._finish(recorded.event, EventState.DONE, None, error)
+        return recorded.fresh
+
+    async def sweep(self, revive: Callable[[Event], Subject]) -> int:
+        """Handle events whose node died and which WeChat will not bring again; return how many.
+
+        There is nobody left to reply to, so a reply is kept in the record as too late.
+        """
+        now = self._clock.now()
+        count = 0
+        for event in await self._inbox.abandoned(now=now):
+            if event.received_at + SETTLED > now:
+                continue
+            claimed = await self._inbox.claim(event.id, holder=self._holder, now=now, lease_until=now + LEASE)
+            if claimed is None:
+                continue
+            count += 1
+            log.warning("event.handled_after_crash", event_id=event.id, appid=event.appid)
+            self._start(claimed, revive(claimed), too_late=True)
+        return count
+
+    async def close(self) -> None:
+        """Give handlers under way until the deadline; what is left is taken over at the next start."""
+        running = list(self._running.values())
+        if running:
+            _, pending = await asyncio.wait(running, timeout=self._deadline)
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+
+    def _record(self, new: NewEvent) -> Awaitable[Recorded]:
+        return self._inbox.record(new, holder=self._holder, lease_until=self._clock.now() + LEASE)
+
+    def _start(self, event: Event, subject: Subject, *, too_late: bool = False) -> asyncio.Task[str | None]:
+        end = asyncio.get_running_loop().time() + (0 if too_late else self._deadline)
+        task = asyncio.create_task(self._handle(event, subject, end), name=f"event {event.id}")
+        self._running[event.id] = task
+        task.add_done_callback(lambda _: self._running.pop(event.id, None))
+        return task
+
+    async def _in_time(self, task: asyncio.Task[str | None], end: float) -> str | None:
+        """Wait for a handler until the deadline; a slow one runs on and WeChat gets `success`."""
+        done, _ = await asyncio.wait([task], timeout=max(0.0, end - asyncio.get_running_loop().time()))
+        return task.result() if done else None
+
+    async def _handle(self, event: Event, subject: Subject, end: float) -> str | None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        registered = self._handlers.find(_names(subject), event.appid)
+        reply, state, error, outcome = None, EventState.DONE, "", "silent"
+        if registered is None:
+            self._teach(event, subject)
+        else:
+            renewing = asyncio.create_task(self._keep_lease(event))
+            try:
+                arguments = {**self._context(event.issuer, event.appid), "message": subject, "event": event}
+                async with asyncio.timeout(HANDLER_LIMIT):
+                    reply = self._render(await call_handler(registered, arguments), subject)
+                outcome = "reply" if reply is not None else "silent"
+            except InvalidReply as fault:
+                state, error, outcome = EventState.FAILED, str(fault), "invalid_reply"
+                log.error("reply.invalid", event_id=event.id, appid=event.appid, error=error)
+            except Exception as fault:
+                state, error, outcome = EventState.FAILED, f"{type(fault).__name__}: {fault}", "failed"
+                log.exception("handler.failed", event_id=event.id, appid=event.appid)
+            finally:
+                renewing.cancel()
+        if reply is not None and loop.time() > end:
+            error, outcome, reply = "the reply came after the deadline and was not sent", "too_late", None
+            log.warning("reply.too_late", event_id=event.id, appid=event.appid, seconds=loop.time() - began)
+        if not await self._finish(event, state, reply, error):
+            return None  # Somebody else holds the event by now, and answers.
+        self._listener.handled(event, outcome, loop.time() - began)
+        return reply
+
+    async def _finish(self, event: Event, state: EventState, reply: str | None, error: str) -> bool:
+        return await self._inbox.finish(
+            event.id, holder=self._holder, state=state, reply=reply, error=error, now=self._clock.now()
+        )
+
+    async def _keep_lease(self, event: Event) -> None:
+        """Say again and again that this node lives, while its handler runs."""
+        while True:
+            await asyncio.sleep(LEASE.total_seconds() / 2)
+            try:
+                await self._inbox.extend(event.id, holder=self._holder, lease_until=self._clock.now() + LEASE)
+            except GatewayError as error:
+                log.warning("event.lease_not_extended", event_id=event.id, error=str(error))
+
+    def _render(self, value: Any, subject: Subject) -> str | None:
+        reply = from_handler(value) if isinstance(subject, Message) else None
+        if reply is None or not isinstance(subject, Message):
+            return None
+        check(reply)
+        return render(
+            reply,
+            to_user=subject.openid,
+            from_user=subject.account,
+            created_at=int(self._clock.now().timestamp()),
+        )
+
+    def _teach(self, event: Event, subject: Subject) -> None:
+        if self._handlers and isinstance(subject, Message):
+            name = names(subject)[0]
+            log.info(
+                "event.unhandled",
+                name=name,
+                appid=event.appid,
+                hint=f'to answer it: @gateway.on("{name}")  async def handler(message): return "…"',
+            )
+
+
+def _names(subject: Subject) -> tuple[str, ...]:
+    return names(subject) if isinstance(subject, Message) else (subject.info_type.lower(), "component")

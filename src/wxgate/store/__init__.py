@@ -1,0 +1,3 @@
+"""Storage: implements every `ports.py` once, for SQLite and PostgreSQL."""
+
+from wxgate.store.store import Store as Store

@@ -1,0 +1,276 @@
+"""The durable jobs that turn codes into authorizations."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wxgate.custody.records import (
+    Authorization,
+    AuthorizationState,
+    Exchange,
+    ExchangeSource,
+    ExchangeState,
+    Grant,
+    NewExchange,
+)
+from wxgate.custody.vault import Vault
+from wxgate.protocol.tokens import TokenKey, TokenKind
+from wxgate.secret import AuthorizationCode
+from wxgate.store.authorizations import lock_row, read_authorization, write_refresh_token
+from wxgate.store.database import Database
+from wxgate.store.seals import Seals, fingerprint
+from wxgate.store.tables import authorizations, exchanges, flows
+from wxgate.store.tokens import replace_token
+from wxgate.store.upsert import insert_for
+
+OPEN = (ExchangeState.PENDING.value, ExchangeState.EXCHANGING.value)
+
+
+class SqlExchanges:
+    """Implements custody's ExchangeStore."""
+
+    def __init__(
+        self, database: Database, vault: Vault, make_id: Callable[[], str] = lambda: secrets.token_urlsafe(16)
+    ) -> None:
+        self._database = database
+        self._seals = Seals(vault, "exchanges")
+        self._authorizations = Seals(vault, "authorizations")
+        self._tokens = Seals(vault, "tokens")
+        self._make_id = make_id
+
+    async def open(self, new: NewExchange, *, now: datetime) -> Exchange:
+        """Insert a job, or complete and load the one of the same code."""
+        name = fingerprint(new.code)
+        async with self._database.write() as connection:
+            statement = insert_for(connection, exchanges).values(
+                id=self._make_id(),
+                platform=new.platform,
+                fingerprint=name,
+                code=self._seals.seal(new.code, "code", new.platform, name),
+                source=new.source.value,
+                state=ExchangeState.PENDING.value,
+                appid=new.appid,
+                flow=new.flow,
+                event_at=new.event_at,
+                created_at=now,
+                fence=0,
+                error="",
+            )
+            completed = statement.on_conflict_do_update(
+                index_elements=["platform", "fingerprint"],
+                set_={
+                    "appid": func.coalesce(exchanges.c.appid, statement.excluded.appid),
+                    "flow": func.coalesce(exchanges.c.flow, statement.excluded.flow),
+                },
+            )
+            row = (await connection.execute(completed.returning(*exchanges.c))).one()
+        return self._read(row)
+
+    async def load(self, exchange_id: str) -> Exchange | None:
+        """Load one job."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(exchanges).where(exchanges.c.id == exchange_id))).first()
+        return self._read(row) if row else None
+
+    async def find_by_flow(self, flow: str) -> Sequence[Exchange]:
+        """List the jobs of one flow, newest first."""
+        query = select(exchanges).where(exchanges.c.flow == flow).order_by(exchanges.c.created_at.desc())
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [self._read(row) for row in rows]
+
+    async def claim(self, exchange_id: str, *, now: datetime, ttl: timedelta) -> Exchange | None:
+        """Take a job that nobody works on."""
+        async with self._database.write() as connection:
+            row = (
+                await connection.execute(
+                    update(exchanges)
+                    .where(exchanges.c.id == exchange_id, _unattended(now))
+                    .values(
+                        state=ExchangeState.EXCHANGING.value,
+                        fence=exchanges.c.fence + 1,
+                        lease_until=now + ttl,
+                    )
+                    .returning(*exchanges.c)
+                )
+            ).first()
+        return self._read(row) if row else None
+
+    async def finish(self, exchange: Exchange, grant: Grant, *, now: datetime) -> Authorization | None:
+        """Commit all that a code brought, in one transaction."""
+        async with self._database.write() as connection:
+            flow = await self._end(
+                connection, exchange, state=ExchangeState.DONE, appid=grant.appid, error="", errcode=None
+            )
+            if flow is None:
+                return None
+            await self._grant(
+                connection, exchange, grant, reference=await _reference(connection, flow), now=now
+            )
+            row = await lock_row(connection, exchange.platform, grant.appid)
+        assert row is not None
+        return read_authorization(self._authorizations, row)
+
+    async def fail(self, exchange: Exchange, *, errcode: int | None, error: str, now: datetime) -> bool:
+        """Give a job up."""
+        async with self._database.write() as connection:
+            ended = await self._end(
+                connection,
+                exchange,
+                state=ExchangeState.FAILED,
+                appid=exchange.appid,
+                error=error,
+                errcode=errcode,
+            )
+        return ended is not None
+
+    async def postpone(self, exchange: Exchange, *, error: str) -> None:
+        """Put a job back."""
+        async with self._database.write() as connection:
+            await self._end(
+                connection,
+                exchange,
+                state=ExchangeState.PENDING,
+                appid=exchange.appid,
+                error=error,
+                errcode=None,
+            )
+
+    async def is_open(self, platform: str, appid: str) -> bool:
+        """Tell whether a job that is or may be for this account is not ended."""
+        query = (
+            select(exchanges.c.id)
+            .where(
+                exchanges.c.platform == platform,
+                exchanges.c.state.in_(OPEN),
+                or_(exchanges.c.appid == appid, exchanges.c.appid.is_(None)),
+            )
+            .limit(1)
+        )
+        async with self._database.read() as connection:
+            return (await connection.scalar(query)) is not None
+
+    async def unfinished(self, *, now: datetime, limit: int = 100) -> Sequence[Exchange]:
+        """List the jobs that nobody works on."""
+        query = select(exchanges).where(_unattended(now)).order_by(exchanges.c.created_at).limit(limit)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [self._read(row) for row in rows]
+
+    async def _end(
+        self,
+        connection: AsyncConnection,
+        exchange: Exchange,
+        *,
+        state: ExchangeState,
+        appid: str | None,
+        error: str,
+        errcode: int | None,
+    ) -> Row[Any] | None:
+        """Move a job on, if the fence is still the attempt's; return its flow."""
+        result = await connection.execute(
+            update(exchanges)
+            .where(
+                exchanges.c.id == exchange.id,
+                exchanges.c.fence == exchange.fence,
+                exchanges.c.state == ExchangeState.EXCHANGING.value,
+            )
+            .values(
+                state=state.value,
+                lease_until=None,
+                appid=func.coalesce(appid, exchanges.c.appid),
+                error=error,
+                errcode=errcode,
+            )
+            .returning(exchanges.c.flow)
+        )
+        ended: Row[Any] | None = result.first()
+        return ended
+
+    async def _grant(
+        self, connection: AsyncConnection, exchange: Exchange, grant: Grant, *, reference: str, now: datetime
+    ) -> None:
+        platform, appid = exchange.platform, grant.appid
+        row = {
+            "platform": platform,
+            "appid": appid,
+            "state": AuthorizationState.ACTIVE.value,
+            "func_ids": list(grant.func_ids),
+            "reason": exchange.source.value,
+            "reference": reference,
+            "authorized_at": exchange.event_at,
+            "event_at": exchange.event_at,
+            "updated_at": now,
+        }
+        statement = insert_for(connection, authorizations).values(**row)
+        changes: dict[str, Any] = {
+            name: statement.excluded[name] for name in row if name not in ("platform", "appid", "reference")
+        }
+        if reference:
+            changes["reference"] = statement.excluded.reference
+        changes["event_at"] = _later(authorizations.c.event_at, exchange.event_at)
+        before = await lock_row(connection, platform, appid)
+        if before is not None and _closed_since(before, exchange.event_at):
+            return
+        await connection.execute(
+            statement.on_conflict_do_update(index_elements=["platform", "appid"], set_=changes)
+        )
+        current = read_authorization(self._authorizations, before).refresh_token if before else None
+        if grant.refresh_token is not None and grant.refresh_token != current:
+            await write_refresh_token(
+                connection,
+                self._authorizations,
+                platform,
+                appid,
+                grant.refresh_token,
+                reason=exchange.source.value,
+                now=now,
+            )
+        key = TokenKey(platform, appid, TokenKind.AUTHORIZER)
+        await replace_token(connection, self._tokens, key, grant.access)
+
+    def _read(self, row: Row[Any]) -> Exchange:
+        return Exchange(
+            id=row.id,
+            platform=row.platform,
+            code=AuthorizationCode(self._seals.open(row.code, "code", row.platform, row.fingerprint)),
+            source=ExchangeSource(row.source),
+            state=ExchangeState(row.state),
+            appid=row.appid,
+            flow=row.flow,
+            event_at=row.event_at,
+            created_at=row.created_at,
+            fence=row.fence,
+            lease_until=row.lease_until,
+            errcode=row.errcode,
+            error=row.error,
+        )
+
+
+def _unattended(now: datetime) -> ColumnElement[bool]:
+    """Match jobs that wait, or whose worker's lease has ended."""
+    return or_(
+        exchanges.c.state == ExchangeState.PENDING.value,
+        and_(exchanges.c.state == ExchangeState.EXCHANGING.value, exchanges.c.lease_until <= now),
+    )
+
+
+def _closed_since(authorization: Row[Any], event_at: datetime) -> bool:
+    """Tell whether the merchant took the authorization back after the code was given."""
+    closed: bool = authorization.state == AuthorizationState.REVOKED and authorization.event_at > event_at
+    return closed
+
+
+def _later(column: Any, moment: datetime) -> Any:
+    return case((column > moment, column), else_=moment)
+
+
+async def _reference(connection: AsyncConnection, ended: Row[Any]) -> str:
+    """Load the tenant's reference of a job's flow."""
+    if ended.flow is None:
+        return ""
+    return await connection.scalar(select(flows.c.reference).where(flows.c.id == ended.flow)) or ""

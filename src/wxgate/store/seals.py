@@ -1,0 +1,47 @@
+"""How stores seal what they keep: every value bound to its table, column and row."""
+
+import json
+from hashlib import sha256
+
+from wxgate.custody.records import PushCredentials
+from wxgate.custody.vault import Vault
+from wxgate.secret import EncodingAESKey, PushToken, Secret
+
+
+class Seals:
+    """The vault, as seen from one table."""
+
+    def __init__(self, vault: Vault, table: str) -> None:
+        self._vault = vault
+        self._table = table
+
+    def seal(self, secret: Secret, column: str, *row: str) -> bytes:
+        """Seal a secret for one column of one row."""
+        return self._vault.seal(secret.reveal(), self._place(column, row))
+
+    def open(self, sealed: bytes, column: str, *row: str) -> str:
+        """Open what was sealed for this column of this row."""
+        return self._vault.open(sealed, self._place(column, row))
+
+    def seal_push(self, push: PushCredentials, *row: str) -> bytes:
+        """Seal push tokens and keys together: they are always needed together."""
+        plain = {
+            "tokens": [token.reveal() for token in push.tokens],
+            "aes_keys": [key.reveal() for key in push.aes_keys],
+        }
+        return self._vault.seal(json.dumps(plain), self._place("push", row))
+
+    def open_push(self, sealed: bytes, *row: str) -> PushCredentials:
+        """Open push tokens and keys."""
+        plain = json.loads(self._vault.open(sealed, self._place("push", row)))
+        return PushCredentials(
+            tuple(map(PushToken, plain["tokens"])), tuple(map(EncodingAESKey, plain["aes_keys"]))
+        )
+
+    def _place(self, column: str, row: tuple[str, ...]) -> str:
+        return "/".join((self._table, column, *row))
+
+
+def fingerprint(secret: Secret) -> str:
+    """Name a secret of high entropy without keeping it."""
+    return sha256(secret.reveal().encode()).hexdigest()

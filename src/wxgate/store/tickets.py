@@ -1,0 +1,79 @@
+"""Tickets, sealed, the newest by WeChat's own time first."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import case, delete, select
+
+from wxgate.custody.records import KeptTicket
+from wxgate.custody.vault import Vault
+from wxgate.secret import Ticket
+from wxgate.store.database import Database
+from wxgate.store.seals import Seals, fingerprint
+from wxgate.store.tables import tickets
+from wxgate.store.upsert import insert_for
+
+ALWAYS_KEPT = 2
+
+
+class SqlTickets:
+    """Implements custody's TicketStore."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._seals = Seals(vault, "tickets")
+
+    async def keep(self, ticket: KeptTicket, *, prune_before: datetime) -> None:
+        """Keep a ticket and drop those of the same platform that are too old."""
+        name = fingerprint(ticket.ticket)
+        newest = (
+            select(tickets.c.fingerprint)
+            .where(tickets.c.platform == ticket.platform)
+            .order_by(tickets.c.pushed_at.desc())
+            .limit(ALWAYS_KEPT)
+        )
+        async with self._database.write() as connection:
+            statement = insert_for(connection, tickets).values(
+                platform=ticket.platform,
+                fingerprint=name,
+                ticket=self._seals.seal(ticket.ticket, "ticket", ticket.platform, name),
+                pushed_at=ticket.pushed_at,
+                received_at=ticket.received_at,
+            )
+            forward = {
+                column: case(
+                    (statement.excluded[column] > tickets.c[column], statement.excluded[column]),
+                    else_=tickets.c[column],
+                )
+                for column in ("pushed_at", "received_at")
+            }
+            await connection.execute(
+                statement.on_conflict_do_update(index_elements=["platform", "fingerprint"], set_=forward)
+            )
+            await connection.execute(
+                delete(tickets).where(
+                    tickets.c.platform == ticket.platform,
+                    tickets.c.pushed_at < prune_before,
+                    tickets.c.fingerprint.not_in(newest),
+                )
+            )
+
+    async def newest(self, platform: str, count: int = 2) -> Sequence[KeptTicket]:
+        """Load the newest tickets."""
+        query = (
+            select(tickets)
+            .where(tickets.c.platform == platform)
+            .order_by(tickets.c.pushed_at.desc())
+            .limit(count)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [
+            KeptTicket(
+                platform,
+                Ticket(self._seals.open(row.ticket, "ticket", platform, row.fingerprint)),
+                row.pushed_at,
+                row.received_at,
+            )
+            for row in rows
+        ]
