@@ -1,5 +1,6 @@
 """What WeChat tells of the accounts that authorised us: names, kinds, pictures."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -18,6 +19,11 @@ log = structlog.get_logger("wxgate.accounts")
 OFFICIAL_ACCOUNT = "official_account"
 MINI_PROGRAM = "mini_program"
 
+RECHECK = timedelta(seconds=2)
+"""How long an unknown account is not looked up again, so that its pushes cost no query each."""
+
+FAR_PAST = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 class Accounts:
     """Fetches and keeps account information."""
@@ -30,14 +36,22 @@ class Accounts:
         self._keeper = keeper
         self._clock = clock
         self._user_names: dict[str, str] = {}
+        self._unknown: dict[str, datetime] = {}
 
     async def user_name(self, appid: str) -> str:
         """Tell an account's original id (gh_...), or "" while unknown; it never changes, so remember it."""
-        if not (known := self._user_names.get(appid, "")):
-            info = await self._store.load(appid)
-            if info is not None and info.user_name:
-                known = self._user_names[appid] = info.user_name
-        return known
+        if (known := self._user_names.get(appid)) is not None:
+            return known
+        now = self._clock.now()
+        if abs(now - self._unknown.get(appid, FAR_PAST)) < RECHECK:
+            return ""
+        info = await self._store.load(appid)
+        if info is not None and info.user_name:
+            self._unknown.pop(appid, None)
+            self._user_names[appid] = info.user_name
+            return info.user_name
+        self._unknown[appid] = now
+        return ""
 
     async def load(self, appid: str) -> AccountInfo | None:
         """Load what is known of an account."""

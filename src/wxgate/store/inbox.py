@@ -1,7 +1,7 @@
 """The inbox: pushes recorded once, many in one transaction."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -183,9 +183,19 @@ async def _finish_all(connection: AsyncConnection, finishes: Sequence[_Finish]) 
 
 
 def _row(record: _Record) -> dict[str, Any]:
+    new = record.event
     return {
-        **asdict(record.event),
-        "kind": record.event.kind.value,
+        "dedup_key": new.dedup_key,
+        "issuer": new.issuer,
+        "appid": new.appid,
+        "kind": new.kind.value,
+        "name": new.name,
+        "openid": new.openid,
+        "msg_id": new.msg_id,
+        "created_at": new.created_at,
+        "received_at": new.received_at,
+        "source_ip": new.source_ip,
+        "fields": new.fields,
         "state": HANDLING,
         "holder": record.holder,
         "lease_until": record.lease_until,
