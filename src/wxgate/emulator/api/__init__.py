@@ -1,0 +1,1 @@
+"""What api.weixin.qq.com answers: pure functions of the world and one call."""
