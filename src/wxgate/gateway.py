@@ -1,0 +1,86 @@
+"""The library's face: a gateway inside your own application, with handlers by decorator."""
+
+from collections.abc import Callable
+from typing import Any, Self, TypeVar
+
+from wxgate.clock import Clock
+from wxgate.errors import ConfigError
+from wxgate.events.handlers import Handler, Handlers
+from wxgate.server.app import create_app
+from wxgate.server.asgi import ASGIApp
+from wxgate.server.calls import Account, Caller
+from wxgate.server.node import Node
+from wxgate.settings import Settings, load_settings
+
+F = TypeVar("F", bound=Handler)
+
+
+class Gateway:
+    """Receives pushes, answers messages and calls WeChat on behalf of accounts.
+
+    Settings come from the environment (WXGATE_...) and wxgate.env; keyword arguments win. Handlers are
+    registered with `on`, the application is `asgi()`; `async with gateway:` opens it without a server, to
+    make calls.
+    """
+
+    def __init__(
+        self, database_url: str | None = None, *, clock: Clock | None = None, **settings: Any
+    ) -> None:
+        self._overrides = {"database_url": database_url, **settings}
+        self._clock = clock
+        self._handlers = Handlers()
+        self._node: Node | None = None
+
+    def on(self, *names: str, accounts: tuple[str, ...] = ()) -> Callable[[F], F]:
+        """Register a handler for message types ("text"), events ("event.subscribe"), InfoTypes or "*".
+
+        The handler asks for what it needs by parameter name: message, account, gateway, event. What it
+        returns is the passive reply: a str, one of `wxgate.reply`, or None for silence. With `accounts` it
+        is limited to these appids.
+        """
+
+        def register(handler: F) -> F:
+            self._handlers.add(names, handler, frozenset(accounts))
+            return handler
+
+        return register
+
+    def asgi(self, settings: Settings | None = None) -> ASGIApp:
+        """Make the ASGI application; its lifespan opens and closes the gateway."""
+
+        async def open_node() -> Node:
+            await self._open(settings)
+            return self.node
+
+        return create_app(open_node)
+
+    def account(self, appid: str, *, issuer: str | None = None) -> Account:
+        """Name an account to act for; `issuer` chooses where several platforms may."""
+        return self.node.calls.account(appid, issuer=issuer)
+
+    def platform(self, appid: str) -> Caller:
+        """Call WeChat as a platform, with its component token."""
+        return self.node.calls.platform(appid)
+
+    @property
+    def node(self) -> Node:
+        """The open node; raises ConfigError before the gateway is open."""
+        if self._node is None:
+            raise ConfigError("the gateway is not open; serve gateway.asgi(), or use `async with gateway:`")
+        return self._node
+
+    async def _open(self, settings: Settings | None = None) -> None:
+        self._node = await Node.open(
+            settings or load_settings(**self._overrides),
+            handlers=self._handlers,
+            context={"gateway": self},
+            clock=self._clock,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        node, self._node = self.node, None
+        await node.close()

@@ -1,0 +1,75 @@
+"""Logs: event names with fields, and a processor that hides whatever looks like a secret."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Literal
+
+import structlog
+
+HIDDEN = "****"
+
+SECRET_FIELDS = re.compile(
+    r"(?:^|_)(?:secret|token|ticket|password|auth_?code|pre_?auth_?code|code|aes_?key|encoding_?aes_?key|session_key)$",
+    re.IGNORECASE,
+)
+
+SECRET_FORMS = re.compile(
+    r"(?:ticket|preauthcode|queryauthcode|refreshtoken)(?:@@@|%40%40%40)[A-Za-z0-9_-]+"
+    r"|(?<=access_token=)[^&\s\"']+"
+    r"|(?<=secret=)[^&\s\"']+"
+    r"|(?<=[?&]code=)[^&\s\"']+"
+    r"|\b\d{2}_[A-Za-z0-9_-]{60,}"
+)
+
+
+def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Hide secret fields by name and secret values by form."""
+    for name, value in event.items():
+        if SECRET_FIELDS.search(name) and isinstance(value, str):
+            event[name] = HIDDEN
+        elif isinstance(value, str):
+            event[name] = hide(value)
+    return event
+
+
+def hide(text: str) -> str:
+    """Replace everything in a text that has the form of a WeChat secret."""
+    return SECRET_FORMS.sub(HIDDEN, text)
+
+
+class _RedactingFormatter(logging.Formatter):
+    """Plain log records of libraries pass the same filter."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return hide(super().format(record))
+
+
+def configure_logs(level: str = "info", form: Literal["text", "json"] = "text") -> None:
+    """Set up logging for a server or a command; a library's user keeps their own set-up."""
+    renderer: Any = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            redact,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_RedactingFormatter("%(asctime)s [%(levelname)s] %(name)s: %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # Migrations tell of every plugin they load; only their troubles are news.
+    logging.getLogger("alembic").setLevel(logging.WARNING)

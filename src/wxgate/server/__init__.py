@@ -1,0 +1,1 @@
+"""The ASGI server: WeChat's pushes, the merchants' pages, probes and metrics."""

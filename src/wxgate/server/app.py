@@ -1,0 +1,91 @@
+"""The ASGI application of one node: pushes raw and first, everything else behind Starlette."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from wxgate.server.asgi import ASGIApp, Receive, Scope, Send
+from wxgate.server.authorize import AuthorizePages
+from wxgate.server.health import Health
+from wxgate.server.node import Node
+from wxgate.server.pushes import Pushes
+
+log = structlog.get_logger("wxgate.server")
+
+
+def create_app(open_node: Callable[[], Awaitable[Node]]) -> ASGIApp:
+    """Make the application; its node opens with the lifespan, or at the first request without one."""
+    return _App(open_node)
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """What an open node answers with."""
+
+    node: Node
+    pushes: ASGIApp
+    pages: ASGIApp
+
+
+class _App:
+    def __init__(self, open_node: Callable[[], Awaitable[Node]]) -> None:
+        self._open_node = open_node
+        self._served: _Served | None = None
+        self._starting = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        served = self._served or await self._start()
+        if scope["type"] == "http" and scope["path"].startswith("/wechat/"):
+            await served.pushes(scope, receive, send)
+        else:
+            await served.pages(scope, receive, send)
+
+    async def _start(self) -> _Served:
+        async with self._starting:
+            if self._served is None:
+                node = await self._open_node()
+                self._served = _Served(node, Pushes(node), _pages(node))
+                node.runner.start()
+        return self._served
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            event = await receive()
+            if event["type"] == "lifespan.startup":
+                await self._start()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                if self._served is not None:
+                    await self._served.node.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+def _pages(node: Node) -> Starlette:
+    health = Health(node)
+    return Starlette(
+        routes=[
+            Route("/healthz", health.healthz),
+            Route("/readyz", health.readyz),
+            Route("/metrics", health.metrics),
+            *AuthorizePages(node).routes(),
+        ],
+        exception_handlers={Exception: _no_trace},
+    )
+
+
+async def _no_trace(_: Request, error: Exception) -> Response:
+    """Answer a stranger in one line; the trace goes to the log."""
+    log.error("request.failed", exc_info=error)
+    return PlainTextResponse(
+        "temporarily unavailable, please try again · 暂时不可用，请稍后再试\n", status_code=503
+    )

@@ -1,0 +1,130 @@
+"""Calls on behalf of accounts: the right token is put in, and a rejected one is renewed and replayed once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wxgate.client.api import WeChatApi
+from wxgate.client.transport import DEFAULT_TIMEOUT
+from wxgate.custody.keeper import TokenKeeper
+from wxgate.custody.ports import AuthorizationStore
+from wxgate.custody.records import AuthorizationFilter, AuthorizationState
+from wxgate.custody.registry import Registry
+from wxgate.custody.sources import authorizer_key, component_key, direct_key
+from wxgate.errors import ConfigError, NotAuthorized
+from wxgate.protocol.answers import Answer
+from wxgate.protocol.tokens import DIRECT_ISSUER, TokenKey, TokenKind
+from wxgate.secret import AccessToken
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Calls WeChat's API with one token, always the one of the same issuer."""
+
+    _api: WeChatApi
+    _keeper: TokenKeeper
+    key: TokenKey
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+        body: bytes = b"",
+        content_type: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> Answer:
+        """Call one path; raise the WeChatError leaf for an errcode."""
+        name = "component_access_token" if self.key.kind is TokenKind.COMPONENT else "access_token"
+
+        async def send(token: AccessToken) -> Answer:
+            query = {name: token.reveal(), **(params or {})}
+            return await self._api.call(
+                method, path, query=query, json=json, body=body, content_type=content_type, timeout=timeout
+            )
+
+        return await self._keeper.using(self.key, send)
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        """GET a path and return the decoded answer (bytes where it is a file)."""
+        return _content(await self.call("GET", path, params=params))
+
+    async def post(self, path: str, *, json: Any = None, params: Mapping[str, str] | None = None) -> Any:
+        """POST JSON to a path and return the decoded answer (bytes where it is a file)."""
+        return _content(await self.call("POST", path, params=params, json={} if json is None else json))
+
+    async def token(self) -> AccessToken:
+        """Return an access token that is good now."""
+        return (await self._keeper.get(self.key)).token
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account to act for; the issuer is looked up at the first call where none was named."""
+
+    appid: str
+    issuer: str | None
+    _calls: "Calls"
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        """GET a path of WeChat's API on behalf of the account."""
+        return await (await self.caller()).get(path, params)
+
+    async def post(self, path: str, *, json: Any = None, params: Mapping[str, str] | None = None) -> Any:
+        """POST JSON to a path of WeChat's API on behalf of the account."""
+        return await (await self.caller()).post(path, json=json, params=params)
+
+    async def token(self) -> AccessToken:
+        """Return an access token of this account that is good now."""
+        return await (await self.caller()).token()
+
+    async def caller(self) -> Caller:
+        """Settle on the issuer and return the caller with its token."""
+        return await self._calls.caller(self.appid, self.issuer)
+
+
+class Calls:
+    """Finds whose token acts for an account."""
+
+    def __init__(
+        self, api: WeChatApi, keeper: TokenKeeper, authorizations: AuthorizationStore, registry: Registry
+    ) -> None:
+        self._api = api
+        self._keeper = keeper
+        self._authorizations = authorizations
+        self._registry = registry
+
+    def account(self, appid: str, *, issuer: str | None = None) -> Account:
+        """Name an account; nothing is looked up yet."""
+        return Account(appid, issuer, self)
+
+    def platform(self, appid: str) -> Caller:
+        """Call as a platform, with its component token."""
+        return Caller(self._api, self._keeper, component_key(appid))
+
+    async def caller(self, appid: str, issuer: str | None = None) -> Caller:
+        """Return the caller for an account; without an issuer there must be exactly one that may act."""
+        issuers = [issuer] if issuer else await self.issuers(appid)
+        if not issuers:
+            raise NotAuthorized(
+                f"nobody may act for {appid}: it has authorised no platform here, and is no direct account"
+            )
+        if len(issuers) > 1:
+            raise ConfigError(f"several may act for {appid}: {', '.join(issuers)}; say which one (issuer)")
+        chosen = issuers[0]
+        key = direct_key(appid) if chosen == DIRECT_ISSUER else authorizer_key(chosen, appid)
+        return Caller(self._api, self._keeper, key)
+
+    async def issuers(self, appid: str) -> list[str]:
+        """List who may act for an account: platforms with a live authorization, and `direct`."""
+        found = await self._authorizations.find(AuthorizationFilter(appid=appid))
+        issuers = [one.platform for one in found if one.state is not AuthorizationState.REVOKED]
+        if await self._registry.direct(appid) is not None:
+            issuers.append(DIRECT_ISSUER)
+        return issuers
+
+
+def _content(answer: Answer) -> Any:
+    return answer.body if answer.data is None else answer.data

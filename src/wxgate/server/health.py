@@ -1,0 +1,39 @@
+"""Probes: is the process alive, is it ready for pushes, how old are the tickets."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from wxgate import __version__
+from wxgate.server.metrics import CONTENT_TYPE
+from wxgate.server.node import Node
+
+
+class Health:
+    """The endpoints machines ask."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    async def healthz(self, _: Request) -> Response:
+        """Answer that the process runs."""
+        now = self._node.clock.now()
+        return JSONResponse({"status": "ok", "version": __version__, "now": now.timestamp()})
+
+    async def readyz(self, _: Request) -> Response:
+        """Answer whether pushes can be taken, with the age of every platform's ticket."""
+        if not await self._node.store.ping():
+            return JSONResponse({"status": "database_unreachable"}, status_code=503)
+        tickets = {}
+        for platform in await self._node.store.platforms.list_platforms():
+            age = await self._node.tickets.age(platform.appid)
+            seconds = None if age.age is None else round(age.age.total_seconds())
+            tickets[platform.appid] = {"health": age.health, "age_seconds": seconds}
+        return JSONResponse({"status": "ready", "tickets": tickets})
+
+    async def metrics(self, _: Request) -> Response:
+        """Answer Prometheus."""
+        for platform in await self._node.store.platforms.list_platforms():
+            age = await self._node.tickets.age(platform.appid)
+            seconds = -1.0 if age.age is None else age.age.total_seconds()
+            self._node.metrics.ticket_age.labels(platform.appid).set(seconds)
+        return Response(self._node.metrics.render(), media_type=CONTENT_TYPE)

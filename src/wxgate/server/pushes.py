@@ -1,0 +1,249 @@
+"""What WeChat calls, as raw ASGI ahead of all middleware: verified, made durable, answered in WeChat's terms.
+
+Every answer is plaintext `success`, a sealed reply, or one short word of plain text with a 4xx that says
+what was wrong with the push; never JSON, HTML or a trace. 503 asks WeChat to come again, when a push could
+not be recorded.
+"""
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import structlog
+
+from wxgate.custody.records import DirectAccount
+from wxgate.custody.registry import Served
+from wxgate.errors import InvalidPush, UnknownReceiver, WrongAppid
+from wxgate.events.records import EventKind, NewEvent
+from wxgate.protocol.envelope import (
+    Format,
+    OpenedPush,
+    PushKeys,
+    PushQuery,
+    check_echo,
+    open_push,
+    seal_reply,
+)
+from wxgate.protocol.messages import Event, Message, dedup_key, parse_message
+from wxgate.protocol.pushes import parse_component_event, redact
+from wxgate.protocol.replies import parse_reply, render
+from wxgate.protocol.tokens import DIRECT_ISSUER
+from wxgate.server.asgi import Receive, Scope, Send, client_ip, read_body, send_plain
+from wxgate.server.node import Node
+
+log = structlog.get_logger("wxgate.pushes")
+
+SUCCESS = b"success"
+
+XML_TYPE = b"application/xml; charset=utf-8"
+JSON_TYPE = b"application/json; charset=utf-8"
+TEXT_TYPE = b"text/plain; charset=utf-8"
+
+_APPID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""What an appid in an address can look like; nothing else is worth a look into the database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back to WeChat, and the word it is counted under."""
+
+    body: bytes
+    result: str
+    content_type: bytes = TEXT_TYPE
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One push as it arrived."""
+
+    query: PushQuery
+    body: bytes
+    source_ip: str
+
+
+class Pushes:
+    """The endpoint under /wechat/."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._limit = node.settings.push_limit
+        self._window = node.settings.push_window
+        self._proxies = node.settings.proxies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        began = time.perf_counter()
+        receiver = "unknown"
+        status, answer = 200, Answer(b"", "")
+        try:
+            receiver, parts = _route(scope["path"])
+            query = PushQuery.parse(scope["query_string"])
+            match scope["method"]:
+                case "POST":
+                    body = await read_body(scope, receive, self._limit)
+                    arrival = Arrival(query, body, client_ip(scope, self._proxies))
+                    answer = await self._accept(parts, arrival)
+                case "GET" | "HEAD":
+                    answer = await self._echo(parts, query)
+                case _:
+                    status, answer = 405, Answer(b"method_not_allowed", "method_not_allowed")
+        except InvalidPush as fault:
+            status, answer = fault.status_hint, Answer(fault.reason.encode(), fault.reason)
+            log.warning(
+                "push.refused",
+                path=scope["path"],
+                reason=fault.reason,
+                wechat_code=fault.code,
+                explanation=str(fault),
+                source_ip=client_ip(scope, self._proxies),
+            )
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            status, answer = 503, Answer(b"try_again", "not_recorded")
+            log.exception("push.not_recorded", path=scope["path"])
+        self._node.metrics.pushes.labels(receiver, answer.result).inc()
+        self._node.metrics.push_seconds.observe(time.perf_counter() - began)
+        await send_plain(send, status, answer.body, answer.content_type)
+
+    async def _accept(self, parts: Sequence[str], arrival: Arrival) -> Answer:
+        match parts:
+            case ["direct", appid]:
+                return await self._accept_direct(appid, arrival)
+            case [platform, "events"]:
+                return await self._accept_component_event(platform, arrival)
+            case [platform, "messages", appid]:
+                return await self._accept_platform_message(platform, appid, arrival)
+            case _:
+                raise UnknownReceiver("no such push address; see /authorize and /wechat in the documentation")
+
+    async def _accept_component_event(self, appid: str, arrival: Arrival) -> Answer:
+        keys = await self._platform_keys(appid)
+        opened = self._open(keys, arrival)
+        event = parse_component_event(opened.fields)
+        if event.platform != appid:
+            raise WrongAppid("the event inside names another platform", found=event.platform)
+        # Custody first: applied twice does no harm, but recorded and never applied would.
+        await self._node.intake.accept(event)
+        shown = redact(opened.fields)
+        new = NewEvent(
+            dedup_key=sha256(b"component\0" + appid.encode() + b"\0" + opened.plain).hexdigest(),
+            issuer=appid,
+            appid=str(opened.fields.get("AuthorizerAppid") or opened.fields.get("appid") or ""),
+            kind=EventKind.COMPONENT,
+            name=event.info_type,
+            openid="",
+            msg_id=None,
+            created_at=event.created_at,
+            received_at=self._node.clock.now(),
+            source_ip=arrival.source_ip,
+            fields=shown,
+        )
+        fresh = await self._node.reception.announce(new, parse_component_event(shown))
+        return Answer(SUCCESS, event.info_type if fresh else "duplicate")
+
+    async def _accept_platform_message(self, platform: str, appid: str, arrival: Arrival) -> Answer:
+        keys = await self._platform_keys(platform)
+        opened = self._open(keys, arrival)
+        message = parse_message(opened.fields)
+        await self._check_receiver(appid, message)
+        new = self._new_event(platform, appid, message, opened, arrival)
+        if not await self._node.authorizations.is_live(platform, appid):
+            log.warning("push.not_authorized", platform=platform, appid=appid, name=new.name)
+            await self._node.reception.note(new, "the account is not authorised to this platform")
+            return Answer(SUCCESS, "not_authorized")
+        return await self._answer(keys, opened, new, message)
+
+    async def _accept_direct(self, appid: str, arrival: Arrival) -> Answer:
+        served = await self._direct(appid)
+        opened = self._open(served.keys, arrival)
+        message = parse_message(opened.fields)
+        expected = served.record.user_name
+        if expected and message.account != expected:
+            raise WrongAppid("the message inside is for another account", found=message.account)
+        new = self._new_event(DIRECT_ISSUER, appid, message, opened, arrival)
+        return await self._answer(served.keys, opened, new, message)
+
+    async def _answer(self, keys: PushKeys, opened: OpenedPush, new: NewEvent, message: Message) -> Answer:
+        reply = await self._node.reception.answer(new, message)
+        if reply is None:
+            return Answer(SUCCESS, "success")
+        if opened.format is Format.JSON:
+            reply = _as_json(reply)
+        now = int(self._node.clock.now().timestamp())
+        sealed = seal_reply(keys, opened, reply, timestamp=now, random=os.urandom(16))
+        return Answer(sealed, "replied", JSON_TYPE if opened.format is Format.JSON else XML_TYPE)
+
+    async def _echo(self, parts: Sequence[str], query: PushQuery) -> Answer:
+        match parts:
+            case ["direct", appid]:
+                keys = (await self._direct(appid)).keys
+            case [platform, "events"] | [platform, "messages", _]:
+                keys = await self._platform_keys(platform)
+            case _:
+                raise UnknownReceiver("no such push address")
+        return Answer(check_echo(keys, query).encode(), "echo")
+
+    def _open(self, keys: PushKeys, arrival: Arrival) -> OpenedPush:
+        now = int(self._node.clock.now().timestamp())
+        return open_push(keys, arrival.query, arrival.body, now=now, max_age=self._window)
+
+    async def _platform_keys(self, appid: str) -> PushKeys:
+        served = await self._node.registry.platform(appid)
+        if served is None:
+            raise UnknownReceiver(f"no platform {appid} here")
+        return served.keys
+
+    async def _direct(self, appid: str) -> Served[DirectAccount]:
+        served = await self._node.registry.direct(appid)
+        if served is None:
+            raise UnknownReceiver(f"no direct account {appid} here")
+        return served
+
+    async def _check_receiver(self, appid: str, message: Message) -> None:
+        """Refuse a message sent to another account's address: the signature does not cover the URL."""
+        expected = await self._node.accounts.user_name(appid)
+        if expected and message.account != expected:
+            raise WrongAppid("the message inside is for another account", found=message.account)
+
+    def _new_event(
+        self, issuer: str, appid: str, message: Message, opened: OpenedPush, arrival: Arrival
+    ) -> NewEvent:
+        is_event = isinstance(message, Event)
+        return NewEvent(
+            dedup_key=dedup_key(issuer, appid, message, opened.plain),
+            issuer=issuer,
+            appid=appid,
+            kind=EventKind.EVENT if is_event else EventKind.MESSAGE,
+            name=message.event if isinstance(message, Event) else message.type,
+            openid=message.openid,
+            msg_id=message.msg_id,
+            created_at=message.created_at,
+            received_at=self._node.clock.now(),
+            source_ip=arrival.source_ip,
+            fields=opened.fields,
+        )
+
+
+def _route(path: str) -> tuple[str, list[str]]:
+    """Split /wechat/... into its parts and the word this receiver is counted under."""
+    parts = path.strip("/").split("/")[1:]
+    if not all(_APPID.fullmatch(part) for part in parts):
+        raise UnknownReceiver("the address has a part that is no appid")
+    return ("direct" if parts[:1] == ["direct"] else "platform"), parts
+
+
+def _as_json(reply: str) -> str:
+    """Write a recorded passive reply as the JSON a receiver with data format JSON gets."""
+    parsed = parse_reply(reply)
+    return render(
+        parsed.reply,
+        to_user=parsed.to_user,
+        from_user=parsed.from_user,
+        created_at=parsed.created_at,
+        format=Format.JSON,
+    )

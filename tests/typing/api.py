@@ -1,0 +1,33 @@
+"""The typed face as a user writes it; never run, only checked by the type checker."""
+
+from typing import Any, assert_type
+
+from wxgate import Account, Gateway, reply
+from wxgate.protocol.messages import TextMessage
+from wxgate.secret import AccessToken
+
+gateway = Gateway("sqlite:///x.db", public_base_url="https://wx.example.com")
+
+
+@gateway.on("text")
+async def answer(message: TextMessage, account: Account) -> reply.Text | None:
+    """A handler keeps its own type under the decorator."""
+    await account.post("cgi-bin/message/custom/send", json={"touser": message.openid})
+    return reply.Text(message.content) if message.content else None
+
+
+@gateway.on("event.subscribe", "event.scan", accounts=("wx1",))
+def greet() -> str:
+    """A plain function will do."""
+    return "hello"
+
+
+async def calls() -> None:
+    """Calls on behalf of an account."""
+    async with gateway as opened:
+        account = assert_type(opened.account("wx1"), Account)
+        assert_type(await account.get("cgi-bin/user/get"), Any)
+        assert_type(await account.token(), AccessToken)
+
+
+assert_type(greet(), str)
