@@ -87,8 +87,7 @@ class Links:
     ) -> tuple[Invite, str]:
         """Make an invite; return it with the link to send to the merchant."""
         check_choices(choices)
-        if return_url is not None and urlsplit(return_url).scheme not in ("http", "https"):
-            raise ConfigError("return_url must begin with http:// or https://")
+        check_return_url(return_url)
         now = self._clock.now()
         invite = Invite(
             self._make_id(), platform, reference, choices, return_url, max_uses, 0, now + valid_for, now
@@ -174,6 +173,13 @@ def check_choices(choices: LinkChoices) -> None:
         )
     if choices.biz_appid is not None and not (choices.biz_appid.isalnum() and choices.biz_appid.isascii()):
         raise LinkRefused("biz_appid is not an appid", reason="bad_choice")
+
+
+def check_return_url(url: str | None) -> None:
+    """Refuse a return address that signed parameters cannot be added to."""
+    parts = urlsplit(url or "https://nowhere/")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
+        raise ConfigError("return_url must begin with http:// or https://, name a host, and have no #fragment")
 
 
 def signed_return(url: str, key: str, fields: dict[str, str], now: datetime) -> str:

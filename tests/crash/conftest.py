@@ -1,0 +1,92 @@
+"""A gateway process that may be killed at any moment, beside an emulator that lives on."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.crash.scene import Scene
+from tests.servers.processes import ServerProcess
+from wxgate.custody.records import Platform, PushCredentials
+from wxgate.emulator.running import RunningEmulator
+from wxgate.secret import AppSecret, EncodingAESKey, PushToken, Secret
+
+HANDLERS = '''
+import asyncio, os
+from wxgate import Gateway
+
+gateway = Gateway()
+
+
+def note(word, message):
+    """Write a line that survives us."""
+    with open("handled.log", "a") as log:
+        print(word, message.msg_id, file=log, flush=True)
+        os.fsync(log.fileno())
+
+
+@gateway.on("text")
+async def answer(message, account):
+    note("began", message)
+    if message.content == "slowly":
+        await asyncio.sleep(0.6)
+    if message.content == "call":
+        await account.get("cgi-bin/user/info", {"openid": message.openid})
+    note("ended", message)
+    return "reply to " + message.content
+'''
+
+
+@pytest.fixture
+async def scene(tmp_path: Path, wxgate_process: Callable[..., ServerProcess]) -> AsyncIterator[Scene]:
+    """A platform known to both sides with a ticket, and an account with a follower, not yet authorised."""
+    async with RunningEmulator() as emulator:
+        (tmp_path / "handlers.py").write_text(HANDLERS)
+        process = wxgate_process(
+            "serve",
+            "--port",
+            "{port}",
+            "--app",
+            "handlers:gateway",
+            ready="http://127.0.0.1:{port}/readyz",
+            env={
+                "WXGATE_DATABASE_URL": f"sqlite:///{tmp_path / 'wxgate.db'}",
+                "WXGATE_KEY_FILE": str(tmp_path / "wxgate.key"),
+                "WXGATE_API_BASE_URL": emulator.url,
+                "WXGATE_MP_BASE_URL": emulator.url,
+                "WXGATE_OPEN_BASE_URL": emulator.url,
+                "WXGATE_DEVELOPMENT_CLOCK_URL": emulator.url,
+            },
+        )
+        platform = await emulator.control("POST", "platforms", {"name": "crash"})
+        appid = platform["appid"]
+        await emulator.control(
+            "POST",
+            "platforms",
+            {
+                "appid": appid,
+                "events_url": f"{process.url}/wechat/{appid}/events",
+                "messages_url": f"{process.url}/wechat/{appid}/messages/$APPID$",
+                "authorize_domain": [process.url.removeprefix("http://")],
+            },
+        )
+        account = await emulator.control("POST", "accounts", {"nick_name": "shop"})
+        user = await emulator.control("POST", "users", {"nickname": "user", "follows": [account["appid"]]})
+        scene = Scene(emulator, process, tmp_path, appid, account["appid"], user["openids"][account["appid"]])
+        async with scene.store() as store:
+            await store.platforms.put_platform(
+                Platform(
+                    appid=appid,
+                    name="crash",
+                    secret=AppSecret(platform["secret"]),
+                    push=PushCredentials(
+                        (PushToken(platform["token"]),), (EncodingAESKey(platform["aes_key"]),)
+                    ),
+                    redirect_key=Secret("redirect key"),
+                    created_at=datetime.now(UTC),
+                )
+            )
+        await process.start()
+        await scene.act("ticket", platform=appid)
+        yield scene
