@@ -46,11 +46,10 @@ class Gateway:
         return register
 
     def asgi(self, settings: Settings | None = None) -> ASGIApp:
-        """Make the ASGI application; its lifespan opens and closes the gateway."""
+        """Make the ASGI application; its lifespan opens the gateway, unless it is open, and closes it."""
 
         async def open_node() -> Node:
-            await self._open(settings)
-            return self.node
+            return self._node or await self._open(settings)
 
         return create_app(open_node)
 
@@ -69,13 +68,14 @@ class Gateway:
             raise ConfigError("the gateway is not open; serve gateway.asgi(), or use `async with gateway:`")
         return self._node
 
-    async def _open(self, settings: Settings | None = None) -> None:
+    async def _open(self, settings: Settings | None = None) -> Node:
         self._node = await Node.open(
             settings or load_settings(**self._overrides),
             handlers=self._handlers,
             context={"gateway": self},
             clock=self._clock,
         )
+        return self._node
 
     async def __aenter__(self) -> Self:
         await self._open()

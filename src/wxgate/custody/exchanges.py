@@ -91,17 +91,19 @@ class Exchanges:
         return job
 
     async def wait(self, exchange_id: str, *, seconds: float) -> Exchange | None:
-        """Wait until a job is done or failed, whoever works on it; return it as it then stands."""
+        """Wait until a job is done or failed, whoever works on it; return it as it then stands.
+
+        Where this node works on it, that includes asking who the account is.
+        """
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
-            job = await self._store.load(exchange_id)
-            left = deadline - asyncio.get_running_loop().time()
-            if job is None or left <= 0 or job.state in (ExchangeState.DONE, ExchangeState.FAILED):
-                return job
+            left = max(0.0, deadline - asyncio.get_running_loop().time())
             if (task := self._running.get(exchange_id)) is not None:
                 await asyncio.wait([task], timeout=left)
-            else:
-                await asyncio.sleep(min(POLL_SECONDS, left))
+            job = await self._store.load(exchange_id)
+            if job is None or not left or job.state in (ExchangeState.DONE, ExchangeState.FAILED):
+                return job
+            await asyncio.sleep(min(POLL_SECONDS, left))
 
     async def find_by_flow(self, flow: str) -> Exchange | None:
         """Find the newest job of a flow; a finished one counts before others."""
@@ -128,7 +130,13 @@ class Exchanges:
         if exchange_id not in self._running:
             task = asyncio.create_task(self._run(exchange_id), name=f"exchange {exchange_id}")
             self._running[exchange_id] = task
-            task.add_done_callback(lambda _: self._running.pop(exchange_id, None))
+            task.add_done_callback(partial(self._ended, exchange_id))
+
+    def _ended(self, exchange_id: str, task: asyncio.Task[None]) -> None:
+        del self._running[exchange_id]
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            # The job is durable, and is tried again when the lease of this attempt has ended.
+            log.error("exchange.interrupted", exchange=exchange_id, exc_info=fault)
 
     async def _run(self, exchange_id: str) -> None:
         for pause in (*RETRY_SECONDS, None):
@@ -187,16 +195,26 @@ class Exchanges:
         return await self._call(job.platform, lambda token: self._search_list(job, ComponentToken.of(token)))
 
     async def _search_list(self, job: Exchange, token: ComponentToken) -> Granted | None:
-        """Find the account that authorised when this job began and whose refresh token is not ours yet."""
+        """Find the account that authorised when this job began and whose refresh token is not ours yet.
+
+        Of several one is this code's and the others are other merchants', so the push has to tell which.
+        """
         since = (job.created_at - timedelta(hours=1)).timestamp()
+        unknown = []
         async for listed in self._component.authorizers(job.platform, token):
             if listed.refresh_token is None or listed.auth_time < since:
                 continue
             known = await self._authorizations.load(job.platform, listed.appid)
             if known is None or known.refresh_token != listed.refresh_token:
-                _, granted = await self._component.authorizer_info(job.platform, token, listed.appid)
-                return granted
-        return None
+                unknown.append(listed.appid)
+        if not unknown:
+            return None
+        if len(unknown) > 1:
+            raise UpstreamError(
+                f"the code is spent, and {len(unknown)} accounts may be the one it was for", sent=False
+            )
+        _, granted = await self._component.authorizer_info(job.platform, token, unknown[0])
+        return granted
 
     def _grant(self, granted: Granted) -> Grant:
         access = None

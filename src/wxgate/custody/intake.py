@@ -7,7 +7,7 @@ from wxgate.custody.exchanges import Exchanges
 from wxgate.custody.keeper import TokenKeeper
 from wxgate.custody.links import Links
 from wxgate.custody.records import ExchangeSource, ExchangeState, NewExchange
-from wxgate.custody.sources import authorizer_key
+from wxgate.custody.sources import authorizer_key, component_key
 from wxgate.custody.tickets import Tickets
 from wxgate.protocol.pushes import (
     AuthorizationUpdated,
@@ -43,6 +43,8 @@ class Intake:
         match event:
             case VerifyTicket():
                 await self._tickets.accept(event)
+                # With the first ticket, or the first in time, the token it buys need not wait for a caller.
+                await self._keeper.tend(component_key(event.platform))
             case AuthorizationUpdated():
                 await self._update(event)
             case Authorized():
@@ -75,10 +77,6 @@ class Intake:
         pre_auth_code: PreAuthCode | None = None,
     ) -> ExchangeState:
         flow = await self._links.flow_of(event.platform, pre_auth_code) if pre_auth_code else None
-        if flow is not None and not await self._links.spend(flow):
-            flow = (
-                None  # The invite was used up by somebody else: authorised all the same, but not in its name.
-            )
         new = NewExchange(event.platform, code, source, _at(event), appid or None, flow.id if flow else None)
         return (await self._exchanges.submit(new)).state
 

@@ -154,10 +154,6 @@ class Links:
         """Find the flow a pre_auth_code started."""
         return await self._store.find_flow(platform, fingerprint(pre_auth_code))
 
-    async def spend(self, flow: Flow) -> bool:
-        """Count a flow's invite as used, as its merchant came back with a code; False if it was used up."""
-        return await self._store.spend(flow.id)
-
 
 def fingerprint(code: PreAuthCode) -> str:
     """Name a pre_auth_code without keeping it."""
@@ -179,7 +175,7 @@ def check_return_url(url: str | None) -> None:
     """Refuse a return address that signed parameters cannot be added to."""
     parts = urlsplit(url or "https://nowhere/")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
-        raise ConfigError("return_url must begin with http:// or https://, name a host, and have no #fragment")
+        raise ConfigError("return_url must begin with http:// or https://, name a host and have no #fragment")
 
 
 def signed_return(url: str, key: str, fields: dict[str, str], now: datetime) -> str:

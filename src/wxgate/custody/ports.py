@@ -166,7 +166,8 @@ class ExchangeStore(Protocol):
     async def open(self, new: NewExchange, *, now: datetime) -> Exchange:
         """Insert a PENDING job for (platform, code), or load the one that is there.
 
-        A later arrival fills in `appid` and `flow` where they were unknown.
+        A later arrival fills in `appid` and `flow` where they were unknown; of a flow that comes when the job
+        is DONE, the reference is still bound to an authorization that has none.
         """
         ...
 
@@ -186,9 +187,9 @@ class ExchangeStore(Protocol):
         """Commit the result of a code in one transaction, if the fence is still the job's; else return None.
 
         Writes the authorization ACTIVE (unless it was revoked by an event newer than the exchange's
-        `event_at`), its refresh token with history (reason = the source), func_ids, the reference of the
-        flow, the access token (fence raised, version + 1; removed where the grant brings none), and the job
-        DONE with its appid.
+        `event_at`), its refresh token with history (reason = the source), func_ids, the access token (fence
+        raised, version + 1; removed where the grant brings none), and the job DONE with its appid. Counts the
+        flow as one use of its invite, once, and binds its reference, unless others have used the invite up.
         """
         ...
 
@@ -234,14 +235,6 @@ class LinkStore(Protocol):
 
     async def load_invite(self, invite_id: str) -> Invite | None:
         """Load one invite."""
-        ...
-
-    async def spend(self, flow_id: str) -> bool:
-        """Count a flow as one use of its invite, once per flow; False when the invite was used up by others.
-
-        True for a flow without an invite, and for one already counted. One transaction, safe among many
-        callers.
-        """
         ...
 
     async def put_flow(self, flow: Flow) -> None:

@@ -1,5 +1,6 @@
 """The platforms and direct accounts we serve, with their push keys made ready once."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -10,7 +11,7 @@ from wxgate.custody.records import DirectAccount, Platform
 from wxgate.errors import NotFound
 from wxgate.protocol.envelope import Mode, PushKeys
 
-T = TypeVar("T", Platform, DirectAccount)
+T = TypeVar("T", bound=Platform | DirectAccount)
 
 RECHECK = timedelta(seconds=2)
 """How long a loaded record is believed before it is read again, so that changes need no restart."""
@@ -24,48 +25,50 @@ class Served(Generic[T]):
     keys: PushKeys
 
 
-@dataclass(slots=True)
-class _Seen(Generic[T]):
-    served: Served[T] | None
-    until: datetime
+class _Remembered(Generic[T]):
+    """Records of one kind by appid, loaded again every few seconds; new ciphers are made only on a change."""
+
+    def __init__(
+        self,
+        load: Callable[[str], Awaitable[T | None]],
+        make_keys: Callable[[T], PushKeys],
+        clock: Clock,
+    ) -> None:
+        self._load = load
+        self._make_keys = make_keys
+        self._clock = clock
+        self._seen: dict[str, tuple[Served[T], datetime]] = {}
+
+    async def find(self, appid: str) -> Served[T] | None:
+        """Find a record; what does not exist is not remembered, lest strangers fill the memory."""
+        now = self._clock.now()
+        served, looked_at = self._seen.get(appid, (None, now))
+        if served is not None and abs(now - looked_at) < RECHECK:
+            return served
+        record = await self._load(appid)
+        if record is None:
+            self._seen.pop(appid, None)
+            return None
+        if served is None or served.record != record:
+            served = Served(record, self._make_keys(record))
+        self._seen[appid] = (served, now)
+        return served
 
 
 class Registry:
     """Finds platforms and direct accounts by appid, from memory when it can."""
 
     def __init__(self, store: PlatformStore, clock: Clock) -> None:
-        self._store = store
-        self._clock = clock
-        self._platforms: dict[str, _Seen[Platform]] = {}
-        self._directs: dict[str, _Seen[DirectAccount]] = {}
+        self._platforms = _Remembered(store.load_platform, _platform_keys, clock)
+        self._directs = _Remembered(store.load_direct, _direct_keys, clock)
 
     async def platform(self, appid: str) -> Served[Platform] | None:
         """Find a platform, or None."""
-        now = self._clock.now()
-        seen = self._platforms.get(appid)
-        if seen is None or not now < seen.until <= now + RECHECK:
-            record = await self._store.load_platform(appid)
-            served = seen.served if seen else None
-            if record is None or served is None or served.record != record:
-                served = Served(record, _platform_keys(record)) if record else None
-            seen = self._platforms[appid] = _Seen(served, now + RECHECK)
-            if served is None:
-                del self._platforms[appid]
-        return seen.served
+        return await self._platforms.find(appid)
 
     async def direct(self, appid: str) -> Served[DirectAccount] | None:
         """Find a direct account, or None."""
-        now = self._clock.now()
-        seen = self._directs.get(appid)
-        if seen is None or not now < seen.until <= now + RECHECK:
-            record = await self._store.load_direct(appid)
-            served = seen.served if seen else None
-            if record is None or served is None or served.record != record:
-                served = Served(record, _direct_keys(record)) if record else None
-            seen = self._directs[appid] = _Seen(served, now + RECHECK)
-            if served is None:
-                del self._directs[appid]
-        return seen.served
+        return await self._directs.find(appid)
 
     async def require_platform(self, appid: str) -> Platform:
         """Find a platform or raise NotFound with what to do."""

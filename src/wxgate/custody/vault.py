@@ -82,7 +82,9 @@ class Vault:
     def open(self, sealed: bytes, bound_to: str) -> str:
         """Open a sealed value for the row it was sealed for; raise ConfigError when it does not open."""
         head, nonce, ciphertext = sealed[:5], sealed[5:17], sealed[17:]
-        cipher = self._ciphers.get(head[1:]) if head[:1] == VERSION else None
+        if head[:1] != VERSION:
+            raise ConfigError(f"{bound_to} does not open: this version does not know how it was sealed")
+        cipher = self._ciphers.get(head[1:])
         if cipher is None:
             raise ConfigError(
                 f"{bound_to} was sealed with key {head[1:].hex()}, which is not in the key ring; "
@@ -90,9 +92,10 @@ class Vault:
             )
         try:
             return cipher.decrypt(nonce, ciphertext, _context(head, bound_to)).decode()
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # the latter when so much is cut off that no nonce is left
             raise ConfigError(
-                f"{bound_to} does not open: the stored value was changed, or belongs to another row"
+                f"{bound_to} does not open: the stored value was changed or belongs to another row, or key "
+                f"{head[1:].hex()} is another one than it was; go back to a backup of database and keys"
             ) from None
 
     def sign(self, purpose: str, data: str) -> str:

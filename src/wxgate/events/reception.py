@@ -12,6 +12,7 @@ it runs on, and what it returns is kept in the record as too late.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol, TypeAlias
 
@@ -51,6 +52,19 @@ class ReceptionListener(Protocol):
         """Note an outcome: reply, silent, too_late, failed or invalid_reply."""
 
 
+@dataclass(slots=True)
+class _Handling:
+    """A handler under way.
+
+    `too_late` is set when nobody waits for its reply any more, `replying` when the reply is being committed:
+    so what is recorded as a reply is what was sent.
+    """
+
+    too_late: bool = False
+    replying: bool = False
+    task: asyncio.Task[str | None] = field(init=False)
+
+
 class Reception:
     """Sees every recorded message through to one answer."""
 
@@ -72,7 +86,7 @@ class Reception:
         self._deadline = deadline
         self._listener = listener
         self._context = context
-        self._running: dict[int, asyncio.Task[str | None]] = {}
+        self._running: dict[int, _Handling] = {}
 
     async def answer(self, new: NewEvent, message: Message) -> str | None:
         """Record a message and return the plain reply to seal, or None for `success`.
@@ -86,8 +100,8 @@ class Reception:
         if recorded.fresh:
             return await self._in_time(self._start(event, message), end)
         while event.state is EventState.HANDLING and (left := end - loop.time()) > 0:
-            if (task := self._running.get(event.id)) is not None:
-                return await self._in_time(task, end)
+            if (handling := self._running.get(event.id)) is not None:
+                return await self._in_time(handling, end)
             now = self._clock.now()
             if event.lease_until <= now:
                 claimed = await self._inbox.claim(
@@ -134,7 +148,7 @@ class Reception:
 
     async def close(self) -> None:
         """Give handlers under way until the deadline; what is left is taken over at the next start."""
-        running = list(self._running.values())
+        running = [handling.task for handling in self._running.values()]
         if running:
             _, pending = await asyncio.wait(running, timeout=self._deadline)
             for task in pending:
@@ -144,19 +158,23 @@ class Reception:
     def _record(self, new: NewEvent) -> Awaitable[Recorded]:
         return self._inbox.record(new, holder=self._holder, lease_until=self._clock.now() + LEASE)
 
-    def _start(self, event: Event, subject: Subject, *, too_late: bool = False) -> asyncio.Task[str | None]:
-        end = asyncio.get_running_loop().time() + (0 if too_late else self._deadline)
-        task = asyncio.create_task(self._handle(event, subject, end), name=f"event {event.id}")
-        self._running[event.id] = task
-        task.add_done_callback(lambda _: self._running.pop(event.id, None))
-        return task
+    def _start(self, event: Event, subject: Subject, *, too_late: bool = False) -> _Handling:
+        handling = self._running[event.id] = _Handling(too_late)
+        handling.task = asyncio.create_task(self._handle(event, subject, handling), name=f"event {event.id}")
+        handling.task.add_done_callback(lambda _: self._running.pop(event.id, None))
+        return handling
 
-    async def _in_time(self, task: asyncio.Task[str | None], end: float) -> str | None:
+    async def _in_time(self, handling: _Handling, end: float) -> str | None:
         """Wait for a handler until the deadline; a slow one runs on and WeChat gets `success`."""
-        done, _ = await asyncio.wait([task], timeout=max(0.0, end - asyncio.get_running_loop().time()))
-        return task.result() if done else None
+        task = handling.task
+        await asyncio.wait([task], timeout=max(0.0, end - asyncio.get_running_loop().time()))
+        if not task.done() and not handling.replying:
+            handling.too_late = True
+            return None
+        await asyncio.wait([task])
+        return task.result()
 
-    async def _handle(self, event: Event, subject: Subject, end: float) -> str | None:
+    async def _handle(self, event: Event, subject: Subject, handling: _Handling) -> str | None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         registered = self._handlers.find(_names(subject), event.appid)
@@ -173,14 +191,17 @@ class Reception:
             except InvalidReply as fault:
                 state, error, outcome = EventState.FAILED, str(fault), "invalid_reply"
                 log.error("reply.invalid", event_id=event.id, appid=event.appid, error=error)
-            except Exception as fault:
+            except (Exception, asyncio.CancelledError) as fault:
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    raise  # It is us who are being stopped; the event is taken over later.
                 state, error, outcome = EventState.FAILED, f"{type(fault).__name__}: {fault}", "failed"
                 log.exception("handler.failed", event_id=event.id, appid=event.appid)
             finally:
                 renewing.cancel()
-        if reply is not None and loop.time() > end:
+        if reply is not None and handling.too_late:
             error, outcome, reply = "the reply came after the deadline and was not sent", "too_late", None
             log.warning("reply.too_late", event_id=event.id, appid=event.appid, seconds=loop.time() - began)
+        handling.replying = reply is not None
         if not await self._finish(event, state, reply, error):
             return None  # Somebody else holds the event by now, and answers.
         self._listener.handled(event, outcome, loop.time() - began)

@@ -44,21 +44,10 @@ class NewEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class Event(NewEvent):
     """A recorded event; `reply` is the plain passive reply it was answered with, None for `success`."""
 
     id: int
-    dedup_key: str
-    issuer: str
-    appid: str
-    kind: EventKind
-    name: str
-    openid: str
-    msg_id: str | None
-    created_at: int
-    received_at: datetime
-    source_ip: str
-    fields: dict[str, Any]
     state: EventState
     holder: str
     lease_until: datetime

@@ -139,7 +139,10 @@ class Node:
         )  # fmt: skip
 
     async def close(self) -> None:
-        """Stop in the order of the data: no new work, answers under way written, then the store."""
+        """Stop in the order of the data: no new work, answers under way written, then the store.
+
+        Closing twice does no harm.
+        """
         await self.runner.stop()
         await asyncio.gather(self.reception.close(), self.exchanges.close())
         await self.keeper.close()

@@ -58,15 +58,12 @@ class Results:
         code = visit.code()
         if code is None:
             return self._front.trouble(visit, BAD_CODE, _restart(platform, flow))
-        if flow is not None and not await self._node.links.spend(flow):
-            # Others were faster with the invite: the merchant did authorise, but not in the tenant's name.
-            log.warning("authorize.invite_used_up", platform=platform.appid, invite=flow.invite)
-            flow = None
         new = NewExchange(
             platform.appid,
             code,
             ExchangeSource.REDIRECT,
-            event_at=self._node.clock.now(),
+            # WeChat's own times are whole seconds, and the merchant confirmed after the click, not before.
+            event_at=(flow.created_at if flow else self._node.clock.now()).replace(microsecond=0),
             flow=flow.id if flow else None,
         )
         job = await self._node.exchanges.submit(new)
@@ -121,7 +118,7 @@ class Results:
         exchanges = self._node.exchanges
         if flow is not None:
             job = await exchanges.find_by_flow(flow.id)
-            if job is not None and job.state is not ExchangeState.DONE:
+            if job is not None:
                 await exchanges.wait(job.id, seconds=seconds)
                 # The push may have brought another code for the same click, and that one may have done it.
                 job = await exchanges.find_by_flow(flow.id)

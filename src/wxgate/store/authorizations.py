@@ -91,7 +91,7 @@ class SqlAuthorizations:
             values["refresh_token"] = None
         async with self._database.write() as connection:
             if revoked:
-                await _ensure_row(connection, platform, appid, event_at, now)
+                await make_row(connection, platform, appid, event_at=event_at, now=now)
             moved = await connection.execute(
                 update(authorizations)
                 .where(is_pair(platform, appid), authorizations.c.event_at <= event_at)
@@ -125,6 +125,31 @@ async def lock_row(connection: AsyncConnection, platform: str, appid: str) -> Ro
     """Load an authorization inside a transaction and keep others from changing it until the end."""
     query = select(authorizations).where(is_pair(platform, appid)).with_for_update()
     return (await connection.execute(query)).first()
+
+
+async def make_row(
+    connection: AsyncConnection, platform: str, appid: str, *, event_at: datetime, now: datetime
+) -> Row[Any]:
+    """Lock an authorization as `lock_row` does, making a PENDING one where there is none.
+
+    A row that is not there cannot be locked, so two who both bring the first news of an account must meet at
+    the insert: the second waits for the first and then sees what it wrote.
+    """
+    statement = insert_for(connection, authorizations).values(
+        platform=platform,
+        appid=appid,
+        state=AuthorizationState.PENDING.value,
+        func_ids=[],
+        reason="",
+        reference="",
+        authorized_at=event_at,
+        event_at=event_at,
+        updated_at=now,
+    )
+    await connection.execute(statement.on_conflict_do_nothing())
+    row = await lock_row(connection, platform, appid)
+    assert row is not None
+    return row
 
 
 async def write_refresh_token(
@@ -167,20 +192,3 @@ def read_authorization(seals: Seals, row: Row[Any]) -> Authorization:
         event_at=row.event_at,
         updated_at=row.updated_at,
     )
-
-
-async def _ensure_row(
-    connection: AsyncConnection, platform: str, appid: str, event_at: datetime, now: datetime
-) -> None:
-    statement = insert_for(connection, authorizations).values(
-        platform=platform,
-        appid=appid,
-        state=AuthorizationState.PENDING.value,
-        func_ids=[],
-        reason="",
-        reference="",
-        authorized_at=event_at,
-        event_at=event_at,
-        updated_at=now,
-    )
-    await connection.execute(statement.on_conflict_do_nothing())

@@ -5,8 +5,11 @@ transaction takes the write lock at its start (BEGIN IMMEDIATE) and waits for it
 fails half-way for want of it.
 """
 
+import asyncio
+import sqlite3
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 from sqlalchemy import event, make_url, text
@@ -24,19 +27,25 @@ LOCK_WAIT_SECONDS = 10
 READERS = 4
 """Connections that read beside the one that writes."""
 
+PING_SECONDS = 5.0
+"""How long a database may take to answer before it counts as silent."""
+
 PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
     f"PRAGMA busy_timeout={LOCK_WAIT_SECONDS * 1000}",
+    "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
 )
+
+
+POSTGRES_OPTIONS = frozenset({"ssl", "sslmode", "host", "port", "prepared_statement_cache_size"})
+"""What may stand after the `?` of an address; the driver would answer anything else with a TypeError."""
 
 
 def read_url(url: str) -> URL:
     """Read a database address as people write it and name the driver we use for it."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter when the port is no number
         raise ConfigError(
             "WXGATE_DATABASE_URL is not an address; write sqlite:///wxgate.db or postgresql://…"
         ) from None
@@ -47,7 +56,19 @@ def read_url(url: str) -> URL:
         )
     if driver.startswith("sqlite") and parsed.database in (None, "", ":memory:"):
         raise ConfigError("a database in memory would lose every token; name a file: sqlite:///wxgate.db")
-    return parsed.set(drivername=driver)
+    return _read_options(parsed.set(drivername=driver))
+
+
+def _read_options(url: URL) -> URL:
+    if url.get_backend_name() == "sqlite":
+        return url
+    if unknown := sorted(url.query.keys() - POSTGRES_OPTIONS):
+        raise ConfigError(
+            f"WXGATE_DATABASE_URL has an option that is not understood: {unknown[0]}; "
+            f"there are {', '.join(sorted(POSTGRES_OPTIONS))}"
+        )
+    # What every other PostgreSQL client calls sslmode, ours calls ssl.
+    return url.set(query={"ssl" if name == "sslmode" else name: value for name, value in url.query.items()})
 
 
 class Database:
@@ -60,8 +81,15 @@ class Database:
             self._writer = _sqlite_engine(url, size=1, begin="BEGIN IMMEDIATE")
             self._reader = _sqlite_engine(url, size=READERS, begin="BEGIN")
         else:
+            # The queries count on this isolation, whatever the server's default: who waited for a row or a
+            # key sees what the other one wrote.
             self._writer = self._reader = create_async_engine(
-                url, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True
+                url,
+                pool_size=10,
+                max_overflow=10,
+                pool_pre_ping=True,
+                hide_parameters=True,
+                isolation_level="READ COMMITTED",
             )
 
     @asynccontextmanager
@@ -79,7 +107,7 @@ class Database:
     async def ping(self) -> bool:
         """Tell whether the database answers."""
         try:
-            async with self.read() as connection:
+            async with asyncio.timeout(PING_SECONDS), self.read() as connection:
                 await connection.execute(text("SELECT 1"))
         except (SQLAlchemyError, OSError, TimeoutError):
             return False
@@ -112,3 +140,21 @@ def prepare_sqlite(engine: AsyncEngine, *, begin: str) -> None:
     @event.listens_for(engine.sync_engine, "begin")
     def open_transaction(connection: Any) -> None:
         connection.exec_driver_sql(begin)
+
+
+def use_write_ahead_log(path: str) -> None:
+    """Have a SQLite file, made if need be, keep a write-ahead log from now on.
+
+    The file remembers it. Of several processes that do this at once SQLite turns all but one away without
+    waiting, `busy_timeout` or not, so the waiting is done here; call it in a thread.
+    """
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
+    with closing(sqlite3.connect(path, timeout=LOCK_WAIT_SECONDS)) as connection:
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.005)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wxgate.custody.records import (
@@ -20,10 +20,17 @@ from wxgate.custody.records import (
 from wxgate.custody.vault import Vault
 from wxgate.protocol.tokens import TokenKey, TokenKind
 from wxgate.secret import AuthorizationCode
-from wxgate.store.authorizations import lock_row, read_authorization, write_refresh_token
+from wxgate.store.authorizations import (
+    is_pair,
+    lock_row,
+    make_row,
+    read_authorization,
+    write_refresh_token,
+)
 from wxgate.store.database import Database
+from wxgate.store.links import use_flow
 from wxgate.store.seals import Seals, fingerprint
-from wxgate.store.tables import authorizations, exchanges, flows
+from wxgate.store.tables import authorizations, exchanges
 from wxgate.store.tokens import replace_token
 from wxgate.store.upsert import insert_for
 
@@ -68,6 +75,8 @@ class SqlExchanges:
                 },
             )
             row = (await connection.execute(completed.returning(*exchanges.c))).one()
+            if row.state == ExchangeState.DONE and row.flow and row.flow == new.flow:
+                await _bind_late(connection, row)
         return self._read(row)
 
     async def load(self, exchange_id: str) -> Exchange | None:
@@ -103,14 +112,13 @@ class SqlExchanges:
     async def finish(self, exchange: Exchange, grant: Grant, *, now: datetime) -> Authorization | None:
         """Commit all that a code brought, in one transaction."""
         async with self._database.write() as connection:
-            flow = await self._end(
+            ended = await self._end(
                 connection, exchange, state=ExchangeState.DONE, appid=grant.appid, error="", errcode=None
             )
-            if flow is None:
+            if ended is None:
                 return None
-            await self._grant(
-                connection, exchange, grant, reference=await _reference(connection, flow), now=now
-            )
+            reference = await use_flow(connection, ended.flow) if ended.flow else ""
+            await self._grant(connection, exchange, grant, reference=reference, now=now)
             row = await lock_row(connection, exchange.platform, grant.appid)
         assert row is not None
         return read_authorization(self._authorizations, row)
@@ -195,31 +203,23 @@ class SqlExchanges:
         self, connection: AsyncConnection, exchange: Exchange, grant: Grant, *, reference: str, now: datetime
     ) -> None:
         platform, appid = exchange.platform, grant.appid
-        row = {
-            "platform": platform,
-            "appid": appid,
-            "state": AuthorizationState.ACTIVE.value,
-            "func_ids": list(grant.func_ids),
-            "reason": exchange.source.value,
-            "reference": reference,
-            "authorized_at": exchange.event_at,
-            "event_at": exchange.event_at,
-            "updated_at": now,
-        }
-        statement = insert_for(connection, authorizations).values(**row)
-        changes: dict[str, Any] = {
-            name: statement.excluded[name] for name in row if name not in ("platform", "appid", "reference")
-        }
-        if reference:
-            changes["reference"] = statement.excluded.reference
-        changes["event_at"] = _later(authorizations.c.event_at, exchange.event_at)
-        before = await lock_row(connection, platform, appid)
-        if before is not None and _closed_since(before, exchange.event_at):
+        before = await make_row(connection, platform, appid, event_at=exchange.event_at, now=now)
+        if _closed_since(before, exchange.event_at):
             return
         await connection.execute(
-            statement.on_conflict_do_update(index_elements=["platform", "appid"], set_=changes)
+            update(authorizations)
+            .where(is_pair(platform, appid))
+            .values(
+                state=AuthorizationState.ACTIVE.value,
+                func_ids=list(grant.func_ids),
+                reason=exchange.source.value,
+                reference=reference or before.reference,
+                authorized_at=exchange.event_at,
+                event_at=max(before.event_at, exchange.event_at),
+                updated_at=now,
+            )
         )
-        current = read_authorization(self._authorizations, before).refresh_token if before else None
+        current = read_authorization(self._authorizations, before).refresh_token
         if grant.refresh_token is not None and grant.refresh_token != current:
             await write_refresh_token(
                 connection,
@@ -265,12 +265,11 @@ def _closed_since(authorization: Row[Any], event_at: datetime) -> bool:
     return closed
 
 
-def _later(column: Any, moment: datetime) -> Any:
-    return case((column > moment, column), else_=moment)
-
-
-async def _reference(connection: AsyncConnection, ended: Row[Any]) -> str:
-    """Load the tenant's reference of a job's flow."""
-    if ended.flow is None:
-        return ""
-    return await connection.scalar(select(flows.c.reference).where(flows.c.id == ended.flow)) or ""
+async def _bind_late(connection: AsyncConnection, job: Row[Any]) -> None:
+    """Bind the reference of a flow that became known when its code was exchanged already."""
+    if reference := await use_flow(connection, job.flow):
+        await connection.execute(
+            update(authorizations)
+            .where(is_pair(job.platform, job.appid), authorizations.c.reference == "")
+            .values(reference=reference)
+        )

@@ -1,8 +1,13 @@
-"""Group commit: what arrives while one transaction is being synced to disk goes into the next, together."""
+"""Group commit: what arrives while one transaction is being synced to disk goes into the next, together.
+
+An item whose values the database refuses fails alone; trouble with the database itself fails the group.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
+
+from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -44,6 +49,10 @@ class GroupCommit(Generic[Item, Result]):
         try:
             results = await self._commit([item for item, _ in group])
         except Exception as error:  # noqa: BLE001 - every caller of the group must hear of it, whatever it was
+            if len(group) > 1 and _is_refusal(error):
+                for one in group:
+                    await self._commit_group([one])
+                return
             for _, future in group:
                 if not future.done():
                     future.set_exception(error)
@@ -51,3 +60,13 @@ class GroupCommit(Generic[Item, Result]):
         for (_, future), result in zip(group, results, strict=True):
             if not future.done():  # a caller that went away does not take the others with it
                 future.set_result(result)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Tell whether the database did not take the values, in which case one item must not fail the others.
+
+    After a lost connection nobody knows what was committed, so nothing is tried again.
+    """
+    if isinstance(error, DBAPIError):
+        return not (isinstance(error, OperationalError) or error.connection_invalidated)
+    return isinstance(error, (ValueError, OverflowError, StatementError))

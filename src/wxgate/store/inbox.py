@@ -30,6 +30,7 @@ FINISH = (
 LOCK_HELD = (
     select(events.c.id, events.c.holder)
     .where(events.c.id.in_(bindparam("ids", expanding=True)), events.c.state == HANDLING)
+    .order_by(events.c.id)  # one order on every node, so that two groups cannot block each other
     .with_for_update()
 )
 
@@ -165,7 +166,11 @@ async def _record_all(connection: AsyncConnection, records: Sequence[_Record]) -
 async def _finish_all(connection: AsyncConnection, finishes: Sequence[_Finish]) -> list[bool]:
     ids = sorted({item.event_id for item in finishes})
     holders = {row.id: row.holder for row in await connection.execute(LOCK_HELD, {"ids": ids})}
-    held = [holders.get(item.event_id) == item.holder for item in finishes]
+    held = []
+    for item in finishes:
+        held.append(holders.get(item.event_id) == item.holder)
+        if held[-1]:
+            del holders[item.event_id]  # it is finished now, for the rest of the group too
     changes = [
         {
             "event_id": item.event_id,

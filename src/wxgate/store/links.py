@@ -3,6 +3,7 @@
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wxgate.custody.records import Flow, Invite, LinkChoices
 from wxgate.store.database import Database
@@ -39,28 +40,6 @@ class SqlLinks:
             row = (await connection.execute(select(invites).where(invites.c.id == invite_id))).first()
         return _read_invite(row) if row else None
 
-    async def spend(self, flow_id: str) -> bool:
-        """Count a flow as one use of its invite, once."""
-        async with self._database.write() as connection:
-            marked = await connection.execute(
-                update(flows)
-                .where(flows.c.id == flow_id, flows.c.invite.is_not(None), flows.c.spent.is_(False))
-                .values(spent=True)
-                .returning(flows.c.invite)
-            )
-            invite_id = marked.scalar()
-            if invite_id is None:
-                return True
-            counted = await connection.execute(
-                update(invites)
-                .where(invites.c.id == invite_id, _has_uses_left())
-                .values(uses=invites.c.uses + 1)
-            )
-            if counted.rowcount == 0:
-                await connection.rollback()
-                return False
-        return True
-
     async def put_flow(self, flow: Flow) -> None:
         """Insert a flow."""
         row = {
@@ -91,6 +70,34 @@ class SqlLinks:
         async with self._database.read() as connection:
             row = (await connection.execute(select(flows).where(*where))).first()
         return _read_flow(row) if row else None
+
+
+async def use_flow(connection: AsyncConnection, flow_id: str) -> str:
+    """Count a flow as one use of its invite, once, inside a transaction; return its reference.
+
+    Where others have used the invite up, nothing is counted and the reference is "".
+    """
+    marked = (
+        await connection.execute(
+            update(flows)
+            .where(flows.c.id == flow_id, flows.c.spent.is_(False))
+            .values(spent=True)
+            .returning(flows.c.invite, flows.c.reference)
+        )
+    ).first()
+    if marked is None:  # counted before, or no such flow
+        return await connection.scalar(select(flows.c.reference).where(flows.c.id == flow_id)) or ""
+    if marked.invite is not None:
+        counted = await connection.execute(
+            update(invites)
+            .where(invites.c.id == marked.invite, _has_uses_left())
+            .values(uses=invites.c.uses + 1)
+        )
+        if counted.rowcount == 0:
+            await connection.execute(update(flows).where(flows.c.id == flow_id).values(spent=False))
+            return ""
+    reference: str = marked.reference
+    return reference
 
 
 def _has_uses_left() -> ColumnElement[bool]:

@@ -1,5 +1,7 @@
 """The schema: migrations run from the package itself, by one process at a time."""
 
+import asyncio
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from wxgate.errors import ConfigError
-from wxgate.store.database import prepare_sqlite
+from wxgate.store.database import prepare_sqlite, use_write_ahead_log
 
 T = TypeVar("T")
 
@@ -29,24 +31,29 @@ async def upgrade(url: URL) -> None:
 
 
 async def revisions(url: URL) -> tuple[str | None, str | None]:
-    """Return the schema's revision and the newest there is; they are equal when it is up to date."""
-    return await _run(url, _revision), ScriptDirectory.from_config(_config()).get_current_head()
+    """Return the schema's revision and the newest there is; they are equal when it is up to date.
+
+    Looking changes nothing: a SQLite file that is not there is not made.
+    """
+    newest = ScriptDirectory.from_config(_config()).get_current_head()
+    return (None if _is_missing(url) else await _run(url, _revision)), newest
 
 
 async def _run(url: URL, work: Callable[[Connection], T]) -> T:
     """Run something in one transaction that keeps other migrations out."""
     engine = create_async_engine(url, poolclass=NullPool, hide_parameters=True)
-    if url.get_backend_name() == "sqlite":
-        prepare_sqlite(engine, begin="BEGIN IMMEDIATE")
     try:
+        if _is_sqlite(url):
+            await asyncio.to_thread(use_write_ahead_log, url.database or "")
+            prepare_sqlite(engine, begin="BEGIN IMMEDIATE")
         async with engine.begin() as connection:
-            if engine.dialect.name == "postgresql":
+            if not _is_sqlite(url):
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
             return await connection.run_sync(work)
-    except (DBAPIError, OSError) as error:
+    except (DBAPIError, sqlite3.Error, OSError) as error:
+        shown = url.set(query={}).render_as_string(hide_password=True)
         raise ConfigError(
-            f"cannot use the database {url.render_as_string(hide_password=True)}: {_reason(error)}; "
-            "check WXGATE_DATABASE_URL"
+            f"cannot use the database {shown}: {_reason(error)}; check WXGATE_DATABASE_URL"
         ) from None
     finally:
         await engine.dispose()
@@ -55,6 +62,13 @@ async def _run(url: URL, work: Callable[[Connection], T]) -> T:
 def _upgrade(connection: Connection) -> None:
     config = _config()
     config.attributes["connection"] = connection
+    scripts = ScriptDirectory.from_config(config)
+    found = _revision(connection)
+    if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
+        raise ConfigError(
+            f"the database has schema {found}, which a newer wxgate made; this one knows schemas up to "
+            f"{scripts.get_current_head()}: run the newer one, or go back to a backup from before it"
+        )
     command.upgrade(config, "head")
 
 
@@ -64,9 +78,19 @@ def _revision(connection: Connection) -> str | None:
 
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    folder = str(Path(__file__).parent / "migrations")
+    config.set_main_option("script_location", folder.replace("%", "%%"))  # % is special to its parser
     return config
 
 
+def _is_missing(url: URL) -> bool:
+    return _is_sqlite(url) and not Path(url.database or "").exists()
+
+
+def _is_sqlite(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
 def _reason(error: Exception) -> str:
-    return str(error.orig) if isinstance(error, DBAPIError) else str(error)
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return str(cause) or type(cause).__name__  # a TimeoutError says nothing

@@ -49,6 +49,44 @@ class Moment(TypeDecorator[datetime]):
         return EPOCH + timedelta(microseconds=value) if dialect.name == "sqlite" else value.astimezone(UTC)
 
 
+class Prose(TypeDecorator[str]):
+    """Text as others wrote it; characters that no database takes are replaced."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Write a text."""
+        return _storable(value)
+
+
+class Name(TypeDecorator[str]):
+    """An identifier of limited length; it may come from an address that anybody can type."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Write an identifier."""
+        return _storable(value)
+
+
+def _storable(value: str | None) -> str | None:
+    """Put marks in the place of NUL, which PostgreSQL refuses, and of half surrogate pairs."""
+    return value and value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+class Number(TypeDecorator[int]):
+    """A number as others wrote it, moved into the range that a database can hold."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:
+        """Write a number."""
+        return None if value is None else max(-(2**63), min(value, 2**63 - 1))
+
+
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -63,8 +101,8 @@ RowId = BigInteger().with_variant(Integer(), "sqlite")
 platforms = Table(
     "platforms",
     metadata,
-    Column("appid", String(64), primary_key=True),
-    Column("name", Text, nullable=False),
+    Column("appid", Name(64), primary_key=True),
+    Column("name", Prose, nullable=False),
     Column("secret", LargeBinary, nullable=False),
     Column("push", LargeBinary, nullable=False),
     Column("redirect_key", LargeBinary, nullable=False),
@@ -74,21 +112,21 @@ platforms = Table(
 direct_accounts = Table(
     "direct_accounts",
     metadata,
-    Column("appid", String(64), primary_key=True),
-    Column("name", Text, nullable=False),
+    Column("appid", Name(64), primary_key=True),
+    Column("name", Prose, nullable=False),
     Column("secret", LargeBinary, nullable=False),
-    Column("user_name", String(64), nullable=False),
+    Column("user_name", Name(64), nullable=False),
     Column("push", LargeBinary, nullable=False),
-    Column("mode", String(16), nullable=False),
-    Column("format", String(8), nullable=False),
+    Column("mode", Name(16), nullable=False),
+    Column("format", Name(8), nullable=False),
     Column("created_at", Moment, nullable=False),
 )
 
 tickets = Table(
     "tickets",
     metadata,
-    Column("platform", String(64), primary_key=True),
-    Column("fingerprint", String(64), primary_key=True),
+    Column("platform", Name(64), primary_key=True),
+    Column("fingerprint", Name(64), primary_key=True),
     Column("ticket", LargeBinary, nullable=False),
     Column("pushed_at", Moment, nullable=False),
     Column("received_at", Moment, nullable=False),
@@ -98,13 +136,13 @@ tickets = Table(
 tokens = Table(
     "tokens",
     metadata,
-    Column("issuer", String(64), primary_key=True),
-    Column("account", String(64), primary_key=True),
-    Column("kind", String(16), primary_key=True),
+    Column("issuer", Name(64), primary_key=True),
+    Column("account", Name(64), primary_key=True),
+    Column("kind", Name(16), primary_key=True),
     Column("token", LargeBinary),
     Column("version", BigInteger, nullable=False),
     Column("fence", BigInteger, nullable=False),
-    Column("holder", String(32)),
+    Column("holder", Name(32)),
     Column("lease_until", Moment),
     Column("fetched_at", Moment),
     Column("expires_at", Moment),
@@ -115,13 +153,13 @@ tokens = Table(
 authorizations = Table(
     "authorizations",
     metadata,
-    Column("platform", String(64), primary_key=True),
-    Column("appid", String(64), primary_key=True),
-    Column("state", String(32), nullable=False),
+    Column("platform", Name(64), primary_key=True),
+    Column("appid", Name(64), primary_key=True),
+    Column("state", Name(32), nullable=False),
     Column("refresh_token", LargeBinary),
     Column("func_ids", JSON, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("reference", Text, nullable=False),
+    Column("reason", Prose, nullable=False),
+    Column("reference", Prose, nullable=False),
     Column("authorized_at", Moment, nullable=False),
     Column("event_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
@@ -133,10 +171,10 @@ refresh_token_changes = Table(
     "refresh_token_changes",
     metadata,
     Column("id", RowId, Identity(), primary_key=True),
-    Column("platform", String(64), nullable=False),
-    Column("appid", String(64), nullable=False),
-    Column("fingerprint", String(64), nullable=False),
-    Column("reason", String(64), nullable=False),
+    Column("platform", Name(64), nullable=False),
+    Column("appid", Name(64), nullable=False),
+    Column("fingerprint", Name(64), nullable=False),
+    Column("reason", Name(64), nullable=False),
     Column("at", Moment, nullable=False),
     Index(None, "platform", "appid"),
 )
@@ -144,20 +182,20 @@ refresh_token_changes = Table(
 exchanges = Table(
     "exchanges",
     metadata,
-    Column("id", String(32), primary_key=True),
-    Column("platform", String(64), nullable=False),
-    Column("fingerprint", String(64), nullable=False),
+    Column("id", Name(32), primary_key=True),
+    Column("platform", Name(64), nullable=False),
+    Column("fingerprint", Name(64), nullable=False),
     Column("code", LargeBinary, nullable=False),
-    Column("source", String(32), nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("appid", String(64)),
-    Column("flow", String(64)),
+    Column("source", Name(32), nullable=False),
+    Column("state", Name(16), nullable=False),
+    Column("appid", Name(64)),
+    Column("flow", Name(64)),
     Column("event_at", Moment, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("fence", BigInteger, nullable=False),
     Column("lease_until", Moment),
     Column("errcode", Integer),
-    Column("error", Text, nullable=False),
+    Column("error", Prose, nullable=False),
     UniqueConstraint("platform", "fingerprint"),
     Index(None, "state", "created_at"),
     Index(None, "flow"),
@@ -166,12 +204,12 @@ exchanges = Table(
 accounts = Table(
     "accounts",
     metadata,
-    Column("appid", String(64), primary_key=True),
-    Column("kind", String(32), nullable=False),
-    Column("nick_name", Text, nullable=False),
-    Column("user_name", String(64), nullable=False),
-    Column("head_img", Text, nullable=False),
-    Column("principal_name", Text, nullable=False),
+    Column("appid", Name(64), primary_key=True),
+    Column("kind", Name(32), nullable=False),
+    Column("nick_name", Prose, nullable=False),
+    Column("user_name", Name(64), nullable=False),
+    Column("head_img", Prose, nullable=False),
+    Column("principal_name", Prose, nullable=False),
     Column("raw", JSON, nullable=False),
     Column("fetched_at", Moment, nullable=False),
 )
@@ -179,13 +217,13 @@ accounts = Table(
 invites = Table(
     "invites",
     metadata,
-    Column("id", String(64), primary_key=True),
-    Column("platform", String(64), nullable=False),
-    Column("reference", Text, nullable=False),
+    Column("id", Name(64), primary_key=True),
+    Column("platform", Name(64), nullable=False),
+    Column("reference", Prose, nullable=False),
     Column("auth_type", Integer, nullable=False),
-    Column("biz_appid", String(64)),
+    Column("biz_appid", Name(64)),
     Column("category_ids", JSON, nullable=False),
-    Column("return_url", Text),
+    Column("return_url", Prose),
     Column("max_uses", Integer, nullable=False),
     Column("uses", Integer, nullable=False),
     Column("expires_at", Moment, nullable=False),
@@ -195,13 +233,13 @@ invites = Table(
 flows = Table(
     "flows",
     metadata,
-    Column("id", String(64), primary_key=True),
-    Column("platform", String(64), nullable=False),
-    Column("pre_auth_fingerprint", String(64), nullable=False),
-    Column("invite", String(64)),
+    Column("id", Name(64), primary_key=True),
+    Column("platform", Name(64), nullable=False),
+    Column("pre_auth_fingerprint", Name(64), nullable=False),
+    Column("invite", Name(64)),
     Column("spent", Boolean, nullable=False),
-    Column("reference", Text, nullable=False),
-    Column("return_url", Text),
+    Column("reference", Prose, nullable=False),
+    Column("return_url", Prose),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
     Index(None, "platform", "pre_auth_fingerprint"),
@@ -211,22 +249,22 @@ events = Table(
     "events",
     metadata,
     Column("id", RowId, Identity(), primary_key=True),
-    Column("dedup_key", String(64), nullable=False),
-    Column("issuer", String(64), nullable=False),
-    Column("appid", String(64), nullable=False),
-    Column("kind", String(16), nullable=False),
-    Column("name", Text, nullable=False),
-    Column("openid", Text, nullable=False),
-    Column("msg_id", Text),
-    Column("created_at", BigInteger, nullable=False),
+    Column("dedup_key", Name(64), nullable=False),
+    Column("issuer", Name(64), nullable=False),
+    Column("appid", Name(64), nullable=False),
+    Column("kind", Name(16), nullable=False),
+    Column("name", Prose, nullable=False),
+    Column("openid", Prose, nullable=False),
+    Column("msg_id", Prose),
+    Column("created_at", Number, nullable=False),
     Column("received_at", Moment, nullable=False),
-    Column("source_ip", String(64), nullable=False),
+    Column("source_ip", Name(64), nullable=False),
     Column("fields", JSON, nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("holder", String(32), nullable=False),
+    Column("state", Name(16), nullable=False),
+    Column("holder", Name(32), nullable=False),
     Column("lease_until", Moment, nullable=False),
-    Column("reply", Text),
-    Column("error", Text, nullable=False),
+    Column("reply", Prose),
+    Column("error", Prose, nullable=False),
     Column("handled_at", Moment),
     Column("attempts", Integer, nullable=False),
     UniqueConstraint("dedup_key"),

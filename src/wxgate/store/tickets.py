@@ -15,6 +15,9 @@ from wxgate.store.upsert import insert_for
 
 ALWAYS_KEPT = 2
 
+# WeChat counts in seconds: of two tickets of the same second, the one that came later.
+NEWEST_FIRST = (tickets.c.pushed_at.desc(), tickets.c.received_at.desc())
+
 
 class SqlTickets:
     """Implements custody's TicketStore."""
@@ -29,7 +32,7 @@ class SqlTickets:
         newest = (
             select(tickets.c.fingerprint)
             .where(tickets.c.platform == ticket.platform)
-            .order_by(tickets.c.pushed_at.desc())
+            .order_by(*NEWEST_FIRST)
             .limit(ALWAYS_KEPT)
         )
         async with self._database.write() as connection:
@@ -60,12 +63,7 @@ class SqlTickets:
 
     async def newest(self, platform: str, count: int = 2) -> Sequence[KeptTicket]:
         """Load the newest tickets."""
-        query = (
-            select(tickets)
-            .where(tickets.c.platform == platform)
-            .order_by(tickets.c.pushed_at.desc())
-            .limit(count)
-        )
+        query = select(tickets).where(tickets.c.platform == platform).order_by(*NEWEST_FIRST).limit(count)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
         return [

@@ -95,11 +95,13 @@ class SqlTokens:
 async def drop_tokens(connection: AsyncConnection, issuer: str, account: str) -> int:
     """Drop every kind of token inside a transaction; return how many had a value."""
     mine = and_(tokens.c.issuer == issuer, tokens.c.account == account)
-    filled_before = (
-        await connection.execute(select(tokens.c.kind).where(mine, tokens.c.token.is_not(None)))
-    ).all()
+    # Locked in one order, so that two who drop the same tokens neither block each other nor both count them.
+    locked = await connection.execute(
+        select(tokens.c.token.is_not(None)).where(mine).order_by(tokens.c.kind).with_for_update()
+    )
+    had_values = sum(locked.scalars())
     await connection.execute(update(tokens).where(mine).values(fence=tokens.c.fence + 1, **FREE, **EMPTY))
-    return len(filled_before)
+    return had_values
 
 
 async def replace_token(

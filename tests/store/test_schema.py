@@ -1,0 +1,85 @@
+"""The schema: the migrations make exactly the tables that the queries use, once, whoever starts first."""
+
+import asyncio
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+from tests.store.moments import NOW
+from wxgate.custody.vault import KeyRing, Vault
+from wxgate.errors import ConfigError
+from wxgate.store import Store
+from wxgate.store.database import read_url
+from wxgate.store.schema import revisions, upgrade
+from wxgate.store.tables import metadata
+
+
+def differences(connection: Connection) -> list[Any]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    return list(compare_metadata(context, metadata))
+
+
+async def test_the_migrations_make_the_tables_the_queries_use(store: Store) -> None:
+    async with store.database.write() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_a_difference_would_be_found(store: Store) -> None:
+    async with store.database.write() as connection:
+        await connection.execute(text("ALTER TABLE tickets ADD COLUMN forgotten INTEGER"))
+        assert len(await connection.run_sync(differences)) == 1
+
+
+async def test_an_empty_database_is_behind_and_an_upgraded_one_is_not(database_url: str) -> None:
+    url = read_url(database_url)
+    before, newest = await revisions(url)
+    assert before is None
+    assert newest is not None
+    await upgrade(url)
+    assert await revisions(url) == (newest, newest)
+
+
+async def test_upgrading_twice_keeps_what_is_there(store: Store, database_url: str) -> None:
+    async with store.database.write() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO flows VALUES ('f', 'wx', 'p', NULL, false, 'tenant', NULL, :at, :at)"
+            ).bindparams(at=_stored_time(database_url))
+        )
+    await upgrade(read_url(database_url))
+    assert await store.links.load_flow("f")
+
+
+async def test_stores_opened_at_once_on_an_empty_database_all_open(database_url: str) -> None:
+    vault = Vault(KeyRing.generate())
+    stores = await asyncio.gather(*(Store.open(database_url, vault) for _ in range(4)))
+    assert all(await asyncio.gather(*(store.ping() for store in stores)))
+    await asyncio.gather(*(store.close() for store in stores))
+
+
+async def test_a_database_of_a_newer_version_is_refused_and_left_alone(
+    store: Store, database_url: str, vault: Vault
+) -> None:
+    async with store.database.write() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(ConfigError, match="newer"):
+        await Store.open(database_url, vault)
+    assert (await revisions(read_url(database_url)))[0] == "9999"
+
+
+async def test_the_schema_is_found_from_any_directory(tmp_path: Path, database_url: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with contextlib.chdir(elsewhere):
+        await upgrade(read_url(database_url))
+    assert os.listdir(elsewhere) == []
+
+
+def _stored_time(database_url: str) -> Any:
+    return int(NOW.timestamp() * 1_000_000) if database_url.startswith("sqlite") else NOW

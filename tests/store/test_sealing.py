@@ -1,0 +1,142 @@
+"""What is at rest: no secret in the database's bytes, an error or a log, none that opens in another row."""
+
+import asyncio
+import logging
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import make_url, select, update
+from sqlalchemy.exc import DBAPIError
+
+from tests.store.moments import NOW, TTL, after
+from tests.store.test_platforms import DIRECT, PLATFORM
+from wxgate.custody.records import ExchangeSource, FetchedToken, Grant, KeptTicket, NewExchange
+from wxgate.custody.vault import KeyRing, Vault
+from wxgate.errors import ConfigError
+from wxgate.protocol.tokens import TokenKey, TokenKind
+from wxgate.secret import AuthorizationCode, AuthorizerToken, RefreshToken, Ticket
+from wxgate.store import Store
+from wxgate.store.tables import platforms
+
+KEY = TokenKey("wxplatform", "wxaccount", TokenKind.AUTHORIZER)
+SECRETS = (
+    *("platform-secret", "direct-secret", "redirect-key", "current-token", "previous-token", "k" * 43),
+    *("ticket@@@value", "the-auth-code", "the-refresh-token", "the-next-refresh-token", "the-access-token"),
+)
+
+
+async def fill(store: Store) -> None:
+    """Put every kind of secret in."""
+    await store.platforms.put_platform(PLATFORM)
+    await store.platforms.put_direct(DIRECT)
+    await store.tickets.keep(
+        KeptTicket("wxplatform", Ticket("ticket@@@value"), NOW, NOW), prune_before=after(-60)
+    )
+    code = AuthorizationCode("the-auth-code")
+    job = await store.exchanges.open(
+        NewExchange("wxplatform", code, ExchangeSource.AUTHORIZED, NOW, "wxaccount"), now=NOW
+    )
+    claimed = await store.exchanges.claim(job.id, now=NOW, ttl=TTL)
+    assert claimed is not None
+    access = FetchedToken(AuthorizerToken("the-access-token"), NOW, after(7200))
+    await store.exchanges.finish(
+        claimed, Grant("wxaccount", RefreshToken("the-refresh-token"), (1,), access), now=NOW
+    )
+    await store.authorizations.keep_refresh_token(
+        "wxplatform",
+        "wxaccount",
+        RefreshToken("the-next-refresh-token"),
+        replacing=None,
+        reason="renewal",
+        now=NOW,
+    )
+
+
+async def test_the_bytes_of_the_database_hold_no_secret(store: Store, database_url: str) -> None:
+    await fill(store)
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite":
+        files = Path(url.database or "").parent.glob("test.db*")
+        content = b"".join(file.read_bytes() for file in files)
+    else:
+        dump = ("pg_dump", "-h", str(url.host), "-p", str(url.port), "-U", str(url.username))
+        content = subprocess.run([*dump, str(url.database)], check=True, capture_output=True).stdout
+    assert b"wxaccount" in content
+    for secret in SECRETS:
+        assert secret.encode() not in content
+        assert secret.encode().hex().encode() not in content
+
+
+async def test_neither_log_nor_error_shows_what_is_written(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("sqlalchemy.engine").setLevel(logging.INFO)
+    try:
+        await fill(store)
+    finally:
+        logging.getLogger("sqlalchemy.engine").setLevel(logging.NOTSET)
+    assert not [secret for secret in SECRETS if secret in caplog.text]
+    refused = await asyncio.gather(
+        store.platforms.put_platform(replace(PLATFORM, name=None)),  # type: ignore[arg-type]
+        return_exceptions=True,
+    )
+    assert isinstance(refused[0], DBAPIError)
+    assert "wxplatform" not in str(refused[0])
+
+
+async def test_a_sealed_value_copied_to_another_row_does_not_open(store: Store) -> None:
+    await store.platforms.put_platform(PLATFORM)
+    await store.platforms.put_platform(replace(PLATFORM, appid="wxattacker"))
+    copied = select(platforms.c.secret).where(platforms.c.appid == "wxplatform").scalar_subquery()
+    async with store.database.write() as connection:
+        await connection.execute(
+            update(platforms).where(platforms.c.appid == "wxattacker").values(secret=copied)
+        )
+    with pytest.raises(ConfigError, match="platforms/secret/wxattacker"):
+        await store.platforms.load_platform("wxattacker")
+    assert await store.platforms.load_platform("wxplatform") == PLATFORM
+
+
+async def test_a_sealed_value_copied_to_another_column_does_not_open(store: Store) -> None:
+    await store.platforms.put_platform(PLATFORM)
+    async with store.database.write() as connection:
+        await connection.execute(update(platforms).values(secret=platforms.c.redirect_key))
+    with pytest.raises(ConfigError, match="platforms/secret/wxplatform"):
+        await store.platforms.load_platform("wxplatform")
+
+
+async def test_without_the_key_the_error_names_the_key_and_no_secret(store: Store, database_url: str) -> None:
+    await fill(store)
+    stranger = await Store.open(database_url, Vault(KeyRing.generate()))
+    try:
+        for load in (stranger.platforms.load_platform("wxplatform"), stranger.tokens.load(KEY)):
+            with pytest.raises(ConfigError, match="not in the key ring"):
+                await load
+    finally:
+        await stranger.close()
+
+
+async def test_after_rotation_old_values_open_and_new_ones_need_the_new_key(
+    store: Store, database_url: str
+) -> None:
+    old, new = KeyRing.generate(), KeyRing.generate()
+
+    async def put_and_load(ring: KeyRing, put: bool) -> bool:
+        opened = await Store.open(database_url, Vault(ring))
+        try:
+            if put:
+                await opened.platforms.put_platform(PLATFORM)
+            return await opened.platforms.load_platform("wxplatform") == PLATFORM
+        finally:
+            await opened.close()
+
+    both = KeyRing(new.keys + old.keys)
+    assert await put_and_load(old, put=True)
+    assert await put_and_load(both, put=False)
+    assert await put_and_load(both, put=True)
+    assert await put_and_load(new, put=False)
+    with pytest.raises(ConfigError):
+        await put_and_load(old, put=False)
