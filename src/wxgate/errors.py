@@ -23,6 +23,7 @@ GatewayError
 │   ├── RateLimited             45009 45011: a quota is used up
 │   └── Busy                    -1: WeChat asks to try again
 ├── UpstreamError               the network: WeChat could not be reached or answered nonsense
+├── StorageError                the database: it cannot be reached, or refused what was to be written
 ├── NotAuthorized               the account owner: no live authorization to act with
 │   └── NeedsReauthorization    the merchant must authorise again
 ├── TicketMissing               WeChat has not pushed a component_verify_ticket yet
@@ -183,6 +184,17 @@ class UpstreamError(GatewayError):
     def __init__(self, message: str, *, sent: bool) -> None:
         super().__init__(message)
         self.sent = sent
+
+
+class StorageError(GatewayError):
+    """The database could not be used; nothing of the transaction was kept, as far as anybody can tell.
+
+    `refused` is true when the database answered but did not take the values.
+    """
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
 
 
 class NotAuthorized(GatewayError):

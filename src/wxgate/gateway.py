@@ -51,7 +51,7 @@ class Gateway:
         async def open_node() -> Node:
             return self._node or await self._open(settings)
 
-        return create_app(open_node)
+        return create_app(open_node, lambda _: self._close())
 
     def account(self, appid: str, *, issuer: str | None = None) -> Account:
         """Name an account to act for; `issuer` chooses where several platforms may."""
@@ -77,10 +77,14 @@ class Gateway:
         )
         return self._node
 
+    async def _close(self) -> None:
+        if (node := self._node) is not None:
+            self._node = None
+            await node.close()
+
     async def __aenter__(self) -> Self:
         await self._open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        node, self._node = self.node, None
-        await node.close()
+        await self._close()

@@ -181,7 +181,7 @@ async def test_two_merchants_whose_answers_are_lost_are_not_taken_for_each_other
     await asyncio.gather(second.by_redirect(), first.by_redirect())
     while len(await world.calls(AUTHORIZER_LIST)) < 2:
         await asyncio.sleep(0.01)
-    await second.by_push()
+    await asyncio.gather(second.by_push(), first.by_push())
     for confirmed in (first, second):
         assert (await confirmed.job()).appid == confirmed.appid
         assert (await authorization(world, confirmed.appid)).state == "active"

@@ -10,14 +10,13 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import inspect, text
-from sqlalchemy.exc import DBAPIError
 
 import wxgate.store.schema
 from tests.servers.postgres import PostgresServer
 from tests.store.moments import NOW, TTL, after
 from wxgate.custody.records import Exchange, ExchangeSource, FetchedToken, Grant, NewExchange
 from wxgate.custody.vault import KeyRing, Vault
-from wxgate.errors import ConfigError
+from wxgate.errors import ConfigError, StorageError
 from wxgate.events.records import EventKind, EventState, NewEvent, Recorded
 from wxgate.protocol.tokens import TokenKey, TokenKind
 from wxgate.secret import AuthorizationCode, AuthorizerToken, RefreshToken
@@ -80,7 +79,7 @@ async def record_many(store: Store, numbers: range) -> list[Recorded | BaseExcep
 async def test_a_code_whose_last_write_fails_leaves_nothing_and_can_be_finished_later(store: Store) -> None:
     job = await start(store)
     async with without(store, "tokens"):
-        with pytest.raises(DBAPIError):
+        with pytest.raises(StorageError):
             await store.exchanges.finish(job, GRANT, now=NOW)
     await assert_untouched(store, job)
     assert await store.exchanges.finish(job, GRANT, now=NOW)
@@ -95,7 +94,7 @@ async def test_a_code_whose_connection_dies_half_way_leaves_nothing(postgres_url
         await connection.execute(text("LOCK TABLE tokens"))
         finishing = asyncio.create_task(store.exchanges.finish(job, GRANT, now=NOW))
         await kill_who_waits(store)
-        with pytest.raises(DBAPIError):
+        with pytest.raises(StorageError):
             await finishing
     await assert_untouched(store, job)
     assert await store.exchanges.finish(job, GRANT, now=NOW)
@@ -105,7 +104,7 @@ async def test_a_code_whose_connection_dies_half_way_leaves_nothing(postgres_url
 async def test_trouble_reaches_every_caller_of_a_batch_and_the_next_batch_works(store: Store) -> None:
     async with without(store, "events"):
         failed = await record_many(store, range(20))
-    assert all(isinstance(one, DBAPIError) for one in failed)
+    assert all(isinstance(one, StorageError) for one in failed)
     recorded = await record_many(store, range(20))
     assert all(isinstance(one, Recorded) and one.fresh for one in recorded)
 
@@ -120,7 +119,7 @@ async def test_a_batch_whose_connection_dies_fails_whole_and_is_not_tried_again(
         await connection.execute(text("LOCK TABLE events"))
         batch = asyncio.create_task(record_many(store, range(5)))
         await kill_who_waits(store)
-        assert all(isinstance(one, DBAPIError) for one in await batch)
+        assert all(isinstance(one, StorageError) for one in await batch)
     assert not await store.inbox.find()
     recorded = await record_many(store, range(5))
     assert all(isinstance(one, Recorded) and one.fresh for one in recorded)

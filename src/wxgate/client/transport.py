@@ -72,14 +72,14 @@ class HttpTransport:
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=request.timeout),
             ) as answer:
-                body = await answer.content.read(MAX_ANSWER_BYTES + 1)
-                while chunk := await answer.content.read(MAX_ANSWER_BYTES + 1 - len(body)):
+                body = bytearray()
+                async for chunk in answer.content.iter_any():
                     body += chunk
-                if len(body) > MAX_ANSWER_BYTES:
-                    raise UpstreamError(
-                        f"{request.url} answered more than {MAX_ANSWER_BYTES} bytes", sent=True
-                    )
-                return Response(answer.status, answer.content_type, body)
+                    if len(body) > MAX_ANSWER_BYTES:
+                        raise UpstreamError(
+                            f"{request.url} answered more than {MAX_ANSWER_BYTES} bytes", sent=True
+                        )
+                return Response(answer.status, answer.content_type, bytes(body))
         except aiohttp.ClientConnectorError as error:
             # Nothing left this machine: a single-use value is still good.
             raise UpstreamError(f"cannot connect to {request.url}: {_reason(error)}", sent=False) from None

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from wxgate.server.asgi import ASGIApp, Receive, Scope, Send
+from wxgate.errors import GatewayError
+from wxgate.server.asgi import ASGIApp, Receive, Scope, Send, send_plain
 from wxgate.server.authorize import AuthorizePages
 from wxgate.server.health import Health
 from wxgate.server.node import Node
@@ -19,9 +20,11 @@ from wxgate.server.pushes import Pushes
 log = structlog.get_logger("wxgate.server")
 
 
-def create_app(open_node: Callable[[], Awaitable[Node]]) -> ASGIApp:
+def create_app(
+    open_node: Callable[[], Awaitable[Node]], close_node: Callable[[Node], Awaitable[None]] = Node.close
+) -> ASGIApp:
     """Make the application; its node opens with the lifespan, or at the first request without one."""
-    return _App(open_node)
+    return _App(open_node, close_node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,11 @@ class _Served:
 
 
 class _App:
-    def __init__(self, open_node: Callable[[], Awaitable[Node]]) -> None:
+    def __init__(
+        self, open_node: Callable[[], Awaitable[Node]], close_node: Callable[[Node], Awaitable[None]]
+    ) -> None:
         self._open_node = open_node
+        self._close_node = close_node
         self._served: _Served | None = None
         self._starting = asyncio.Lock()
 
@@ -43,7 +49,12 @@ class _App:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
-        served = self._served or await self._start()
+        try:
+            served = self._served or await self._start()
+        except GatewayError as fault:
+            log.error("gateway.not_open", error=str(fault))
+            await send_plain(send, 503, b"try_again")
+            return
         if scope["type"] == "http" and scope["path"].startswith("/wechat/"):
             await served.pushes(scope, receive, send)
         else:
@@ -65,7 +76,8 @@ class _App:
                 await send({"type": "lifespan.startup.complete"})
             else:
                 if self._served is not None:
-                    await self._served.node.close()
+                    node, self._served = self._served.node, None
+                    await self._close_node(node)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 

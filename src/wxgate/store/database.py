@@ -8,16 +8,16 @@ fails half-way for want of it.
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from typing import Any
 
 from sqlalchemy import event, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from wxgate.errors import ConfigError
+from wxgate.errors import ConfigError, StorageError
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 
@@ -95,21 +95,23 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that writes; it is committed when the block ends, undone when it raises."""
-        async with self._writer.begin() as connection:
-            yield connection
+        with _trouble_named():
+            async with self._writer.begin() as connection:
+                yield connection
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """Open a connection that reads."""
-        async with self._reader.connect() as connection:
-            yield connection
+        with _trouble_named():
+            async with self._reader.connect() as connection:
+                yield connection
 
     async def ping(self) -> bool:
         """Tell whether the database answers."""
         try:
             async with asyncio.timeout(PING_SECONDS), self.read() as connection:
                 await connection.execute(text("SELECT 1"))
-        except (SQLAlchemyError, OSError, TimeoutError):
+        except (StorageError, TimeoutError):
             return False
         return True
 
@@ -117,6 +119,27 @@ class Database:
         """Close all connections."""
         await self._reader.dispose()
         await self._writer.dispose()
+
+
+@contextmanager
+def _trouble_named() -> Iterator[None]:
+    """Turn the drivers' many errors into the one that callers know."""
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        cause = type(error.orig if isinstance(error, DBAPIError) else error).__name__
+        if _is_refusal(error):
+            raise StorageError(
+                f"the database did not take what was to be written ({cause})", refused=True
+            ) from error
+        raise StorageError(f"the database cannot be used ({cause}); does it run, and has it room?") from error
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Tell whether the database answered, but did not take the values."""
+    if isinstance(error, DBAPIError):
+        return not (isinstance(error, OperationalError) or error.connection_invalidated)
+    return isinstance(error, StatementError)
 
 
 def _sqlite_engine(url: URL, *, size: int, begin: str) -> AsyncEngine:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
+from wxgate.errors import StorageError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -63,10 +63,10 @@ class GroupCommit(Generic[Item, Result]):
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Tell whether the database did not take the values, in which case one item must not fail the others.
+    """Tell whether the values were not taken, in which case one item must not fail the others.
 
     After a lost connection nobody knows what was committed, so nothing is tried again.
     """
-    if isinstance(error, DBAPIError):
-        return not (isinstance(error, OperationalError) or error.connection_invalidated)
-    return isinstance(error, (ValueError, OverflowError, StatementError))
+    if isinstance(error, StorageError):
+        return error.refused
+    return isinstance(error, (ValueError, OverflowError))

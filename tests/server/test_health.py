@@ -1,0 +1,115 @@
+"""What machines ask: alive, ready, how old are the tickets, how much of what."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cast import add_follower, add_platform, authorized_account
+from tests.harness import Harness, World
+from tests.pushing import metric
+from tests.servers.postgres import PostgresServer
+from wxgate import __version__
+
+QUIET = {"ticket_interval": 1e9}
+
+
+async def readiness(world: World) -> dict[str, Any]:
+    """Ask whether the gateway is ready; it must be."""
+    async with world.http.get(world.url("/readyz")) as answer:
+        assert answer.status == 200
+        told: dict[str, Any] = await answer.json()
+        return told
+
+
+async def test_health_tells_version_and_time(gateway: World) -> None:
+    async with gateway.http.get(gateway.url("/healthz")) as answer:
+        told = await answer.json()
+    assert (answer.status, told["status"], told["version"]) == (200, "ok", __version__)
+    assert abs(told["now"] - gateway.clock.now().timestamp()) < 5
+
+
+async def test_a_platform_without_a_ticket_is_ready_and_shown_as_missing_one(tmp_path: Path) -> None:
+    async with Harness(tmp_path, ticket=False) as world:
+        assert (await readiness(world))["tickets"] == {
+            world.platform.appid: {"health": "missing", "age_seconds": None}
+        }
+        assert await metric(world, "wxgate_ticket_age_seconds", platform=world.platform.appid) == -1
+
+
+@pytest.mark.parametrize(
+    ("age", "health"),
+    [
+        (timedelta(0), "good"),
+        (timedelta(minutes=26), "late"),
+        (timedelta(minutes=61), "alarm"),
+        (timedelta(hours=12), "expired"),
+    ],
+)
+async def test_the_age_of_a_ticket_is_shown_and_judged(tmp_path: Path, age: timedelta, health: str) -> None:
+    async with Harness(tmp_path, ticket=False) as world:
+        await world.control("POST", "switches", QUIET)
+        await world.push_ticket()
+        await world.advance(age)
+        told = (await readiness(world))["tickets"][world.platform.appid]
+        assert told["health"] == health
+        assert told["age_seconds"] == pytest.approx(age.total_seconds(), abs=5)
+        shown = await metric(world, "wxgate_ticket_age_seconds", platform=world.platform.appid)
+        assert shown == pytest.approx(age.total_seconds(), abs=5)
+
+
+async def test_every_platform_has_its_own_ticket(gateway: World) -> None:
+    other = await add_platform(gateway, ticket=False)
+    tickets = (await readiness(gateway))["tickets"]
+    assert {appid: each["health"] for appid, each in tickets.items()} == {
+        gateway.platform.appid: "good",
+        other.appid: "missing",
+    }
+
+
+@pytest.mark.postgres
+async def test_a_gateway_without_its_database_is_alive_and_not_ready(
+    tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    url = postgres_server.create_database()
+    async with Harness(tmp_path, database_url=url) as world:
+        assert (await world.fetch("/readyz")).status == 200
+        postgres_server.drop_database(url)
+        gone = await world.fetch("/readyz")
+        assert (gone.status, gone.text) == (503, '{"status":"database_unreachable"}')
+        assert (await world.fetch("/healthz")).status == 200
+        assert (await world.fetch("/metrics")).status == 503
+        push = await world.act("ticket", platform=world.platform.appid)
+        assert [each["body"] for each in push["attempts"]] == ["try_again"]
+
+
+async def test_the_metrics_are_in_prometheus_format_and_count_the_whole_cycle(gateway: World) -> None:
+    account = await authorized_account(gateway)
+    follower = await add_follower(gateway, account["appid"])
+    await follower.writes()
+    page = await gateway.fetch("/metrics")
+    assert page.headers["content-type"].startswith("text/plain; version=0.0.4")
+    platform = gateway.platform.appid
+    for name, labels in [
+        ("wxgate_pushes_total", {"receiver": "platform", "result": "component_verify_ticket"}),
+        ("wxgate_pushes_total", {"receiver": "platform", "result": "authorized"}),
+        ("wxgate_pushes_total", {"receiver": "platform", "result": "success"}),
+        ("wxgate_messages_total", {"kind": "message", "outcome": "silent"}),
+        ("wxgate_token_renewals_total", {"kind": "component", "result": "renewed"}),
+        ("wxgate_authorizations_total", {"platform": platform, "change": "authorized"}),
+    ]:
+        assert await metric(gateway, name, **labels) == 1, (name, labels)
+    assert await metric(gateway, "wxgate_push_seconds_count") == 3
+
+
+async def test_what_strangers_send_cannot_make_new_series(gateway: World) -> None:
+    before = len((await gateway.fetch("/metrics")).text.splitlines())
+    for path in ("a/events", "b/events", "c/d/e/f", "direct/x"):
+        await gateway.fetch(f"/wechat/{path}", method="POST")
+    await gateway.fetch("/wechat/g/events", method="POST")
+    once = len((await gateway.fetch("/metrics")).text.splitlines())
+    for number in range(30):
+        await gateway.fetch(f"/wechat/wx{number}/events", method="POST")
+    assert len((await gateway.fetch("/metrics")).text.splitlines()) == once
+    assert once > before
