@@ -45,6 +45,11 @@ class Gateway:
 
         return register
 
+    def settings(self, **flags: Any) -> Settings:
+        """Load the settings: flags win over what the code said, that over environment and file."""
+        given = {name: value for name, value in flags.items() if value is not None}
+        return load_settings(**{**self._overrides, **given})
+
     def asgi(self, settings: Settings | None = None) -> ASGIApp:
         """Make the ASGI application; its lifespan opens the gateway, unless it is open, and closes it."""
 
@@ -70,7 +75,7 @@ class Gateway:
 
     async def _open(self, settings: Settings | None = None) -> Node:
         self._node = await Node.open(
-            settings or load_settings(**self._overrides),
+            settings or self.settings(),
             handlers=self._handlers,
             context={"gateway": self},
             clock=self._clock,

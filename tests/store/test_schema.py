@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from tests.store.moments import NOW
@@ -16,7 +17,7 @@ from wxgate.custody.vault import KeyRing, Vault
 from wxgate.errors import ConfigError
 from wxgate.store import Store
 from wxgate.store.database import read_url
-from wxgate.store.schema import revisions, upgrade
+from wxgate.store.schema import NEWEST, _config, revisions, upgrade
 from wxgate.store.tables import metadata
 
 
@@ -83,3 +84,8 @@ async def test_the_schema_is_found_from_any_directory(tmp_path: Path, database_u
 
 def _stored_time(database_url: str) -> Any:
     return int(NOW.timestamp() * 1_000_000) if database_url.startswith("sqlite") else NOW
+
+
+def test_the_code_is_written_for_the_newest_migration() -> None:
+    """An opening compares with this name alone, so a migration added without it would never run."""
+    assert ScriptDirectory.from_config(_config()).get_current_head() == NEWEST

@@ -12,7 +12,7 @@ from wxgate.cli.options import DatabaseUrl, Json, KeyFile, UntilStdinEnds
 from wxgate.cli.output import emit, stdout
 from wxgate.errors import ConfigError, GatewayError
 from wxgate.logs import configure_logs
-from wxgate.settings import Settings, load_settings
+from wxgate.settings import Settings
 
 if TYPE_CHECKING:
     from wxgate.gateway import Gateway
@@ -50,18 +50,18 @@ def serve(
         "host": host, "port": port, "workers": workers, "database_url": database_url, "key_file": key_file,
         "public_base_url": public_base_url, "development_clock_url": development_clock_url,
     }  # fmt: skip
-    settings = load_settings(**flags)
+    gateway = find_gateway(app)  # a mistake in --app shows here, before any process is started
+    settings = gateway.settings(**flags)
     listener = listening.listen(settings.host, settings.port)
     url = listening.url_of(listener)
     if "public_base_url" not in settings.model_fields_set:
         # Nobody said how the world reaches us, so links lead to where we do listen.
         flags["public_base_url"] = url
-        settings = load_settings(**flags)
+        settings = gateway.settings(**flags)
     configure_logs(settings.log_level, settings.log_format)
     if until_stdin_ends:
         listening.stop_when_stdin_ends()
     served = Served(settings, app)
-    served.gateway()  # a mistake in --app shows here, before any process is started
     try:
         listening.run(served, listener, lambda: _announce(url, settings, as_json), workers=settings.workers)
     except SystemExit as end:
@@ -81,7 +81,7 @@ class Served:
     def __call__(self) -> "ASGIApp":
         """Make the application."""
         configure_logs(self.settings.log_level, self.settings.log_format)
-        inner = self.gateway().asgi(self.settings)
+        inner = find_gateway(self.app).asgi(self.settings)
 
         async def application(scope: "Scope", receive: "Receive", send: "Send") -> None:
             if scope["type"] != "lifespan":
@@ -95,24 +95,25 @@ class Served:
 
         return application
 
-    def gateway(self) -> "Gateway":
-        """Import the Gateway that --app names, or make an empty one."""
-        from wxgate.gateway import Gateway
 
-        if self.app is None:
-            return Gateway()
-        module_name, _, name = self.app.partition(":")
-        if not module_name or not name:
-            raise ConfigError(f"--app {self.app}: write module:name, for example examples.echo:gateway")
-        if (here := str(Path.cwd())) not in sys.path:
-            sys.path.insert(0, here)
-        try:
-            found = getattr(import_module(module_name), name)
-        except (ImportError, AttributeError) as error:
-            raise ConfigError(f"--app {self.app}: {error}; it is looked for from {here}") from error
-        if not isinstance(found, Gateway):
-            raise ConfigError(f"--app {self.app}: that is a {type(found).__name__}, not a wxgate.Gateway")
-        return found
+def find_gateway(app: str | None) -> "Gateway":
+    """Import the Gateway that --app names, or make an empty one."""
+    from wxgate.gateway import Gateway
+
+    if app is None:
+        return Gateway()
+    module_name, _, name = app.partition(":")
+    if not module_name or not name:
+        raise ConfigError(f"--app {app}: write module:name, for example examples.echo:gateway")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found = getattr(import_module(module_name), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"--app {app}: {error}; it is looked for from {here}") from error
+    if not isinstance(found, Gateway):
+        raise ConfigError(f"--app {app}: that is a {type(found).__name__}, not a wxgate.Gateway")
+    return found
 
 
 def _announce(url: str, settings: Settings, as_json: bool) -> None:

@@ -34,6 +34,7 @@ from wxgate.errors import (
     GatewayError,
     IpNotRegistered,
     RateLimited,
+    StorageError,
     TicketMissing,
     TicketRejected,
     UpstreamError,
@@ -56,7 +57,16 @@ RETRY_SECONDS = (0.2, 1.0, 3.0)
 
 POLL_SECONDS = 0.1
 
-PASSING = (UpstreamError, Busy, RateLimited, TicketMissing, TicketRejected, IpNotRegistered, ConfigError)
+PASSING = (
+    UpstreamError,
+    StorageError,
+    Busy,
+    RateLimited,
+    TicketMissing,
+    TicketRejected,
+    IpNotRegistered,
+    ConfigError,
+)
 """Troubles that say nothing about the code itself, so that the job waits and tries again."""
 
 

@@ -6,7 +6,7 @@ from wxgate.custody.authorizations import Authorizations
 from wxgate.custody.exchanges import Exchanges
 from wxgate.custody.keeper import TokenKeeper
 from wxgate.custody.links import Links
-from wxgate.custody.records import ExchangeSource, ExchangeState, NewExchange
+from wxgate.custody.records import Exchange, ExchangeSource, ExchangeState, NewExchange
 from wxgate.custody.sources import authorizer_key, component_key
 from wxgate.custody.tickets import Tickets
 from wxgate.protocol.pushes import (
@@ -38,17 +38,17 @@ class Intake:
         self._links = links
         self._keeper = keeper
 
-    async def accept(self, event: ComponentEvent) -> None:
-        """Apply one event; kinds that custody has no part in pass by."""
+    async def accept(self, event: ComponentEvent) -> Exchange | None:
+        """Apply one event, and return the exchange it set off; kinds that custody has no part in pass by."""
         match event:
             case VerifyTicket():
                 await self._tickets.accept(event)
                 # With the first ticket, or the first in time, the token it buys need not wait for a caller.
                 await self._keeper.tend(component_key(event.platform))
             case AuthorizationUpdated():
-                await self._update(event)
+                return await self._update(event)
             case Authorized():
-                await self._exchange(
+                return await self._exchange(
                     event, ExchangeSource.AUTHORIZED, event.appid, event.code, event.pre_auth_code
                 )
             case Unauthorized():
@@ -56,17 +56,19 @@ class Intake:
                     event.platform, event.appid, event_at=_at(event), reason="unauthorized"
                 )
             case FastRegistered(code=AuthorizationCode() as code):
-                await self._exchange(event, ExchangeSource.REGISTERED, event.appid, code)
+                return await self._exchange(event, ExchangeSource.REGISTERED, event.appid, code)
             case _:
                 pass
+        return None
 
-    async def _update(self, event: AuthorizationUpdated) -> None:
-        state = await self._exchange(
+    async def _update(self, event: AuthorizationUpdated) -> Exchange:
+        exchange = await self._exchange(
             event, ExchangeSource.UPDATED, event.appid, event.code, event.pre_auth_code
         )
-        if state is ExchangeState.PENDING:
+        if exchange.state is ExchangeState.PENDING:
             # The rights changed: the token with the old ones must not be used while the code is exchanged.
             await self._keeper.drop(authorizer_key(event.platform, event.appid))
+        return exchange
 
     async def _exchange(
         self,
@@ -75,10 +77,10 @@ class Intake:
         appid: str,
         code: AuthorizationCode,
         pre_auth_code: PreAuthCode | None = None,
-    ) -> ExchangeState:
+    ) -> Exchange:
         flow = await self._links.flow_of(event.platform, pre_auth_code) if pre_auth_code else None
         new = NewExchange(event.platform, code, source, _at(event), appid or None, flow.id if flow else None)
-        return (await self._exchanges.submit(new)).state
+        return await self._exchanges.submit(new)
 
 
 def _at(event: ComponentEvent) -> datetime:

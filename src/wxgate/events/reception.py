@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 import structlog
@@ -161,8 +162,14 @@ class Reception:
     def _start(self, event: Event, subject: Subject, *, too_late: bool = False) -> _Handling:
         handling = self._running[event.id] = _Handling(too_late)
         handling.task = asyncio.create_task(self._handle(event, subject, handling), name=f"event {event.id}")
-        handling.task.add_done_callback(lambda _: self._running.pop(event.id, None))
+        handling.task.add_done_callback(partial(self._ended, event.id))
         return handling
+
+    def _ended(self, event_id: int, task: asyncio.Task[str | None]) -> None:
+        del self._running[event_id]
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            # The event is open in the record, and is taken over when the lease has ended.
+            log.error("event.interrupted", event_id=event_id, exc_info=fault)
 
     async def _in_time(self, handling: _Handling, end: float) -> str | None:
         """Wait for a handler until the deadline; a slow one runs on and WeChat gets `success`."""

@@ -4,13 +4,9 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -19,7 +15,13 @@ from sqlalchemy.pool import NullPool
 from wxgate.errors import ConfigError
 from wxgate.store.database import prepare_sqlite, use_write_ahead_log
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 T = TypeVar("T")
+
+NEWEST = "0001"
+"""The revision this code is written for; every opening compares it, and only a difference loads Alembic."""
 
 MIGRATION_LOCK = 0x77786761
 """The advisory lock ("wxga") at which two starting nodes meet on PostgreSQL."""
@@ -30,13 +32,12 @@ async def upgrade(url: URL) -> None:
     await _run(url, _upgrade)
 
 
-async def revisions(url: URL) -> tuple[str | None, str | None]:
+async def revisions(url: URL) -> tuple[str | None, str]:
     """Return the schema's revision and the newest there is; they are equal when it is up to date.
 
     Looking changes nothing: a SQLite file that is not there is not made.
     """
-    newest = ScriptDirectory.from_config(_config()).get_current_head()
-    return (None if _is_missing(url) else await _run(url, _revision)), newest
+    return (None if _is_missing(url) else await _run(url, _revision)), NEWEST
 
 
 async def _run(url: URL, work: Callable[[Connection], T]) -> T:
@@ -60,23 +61,33 @@ async def _run(url: URL, work: Callable[[Connection], T]) -> T:
 
 
 def _upgrade(connection: Connection) -> None:
+    found = _revision(connection)
+    if found == NEWEST:
+        return
+    from alembic import command
+    from alembic.script import ScriptDirectory
+
     config = _config()
     config.attributes["connection"] = connection
-    scripts = ScriptDirectory.from_config(config)
-    found = _revision(connection)
-    if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if found is not None and found not in known:
         raise ConfigError(
             f"the database has schema {found}, which a newer wxgate made; this one knows schemas up to "
-            f"{scripts.get_current_head()}: run the newer one, or go back to a backup from before it"
+            f"{NEWEST}: run the newer one, or go back to a backup from before it"
         )
     command.upgrade(config, "head")
 
 
 def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
 
 
-def _config() -> Config:
+def _config() -> "Config":
+    from alembic.config import Config
+
     config = Config()
     folder = str(Path(__file__).parent / "migrations")
     config.set_main_option("script_location", folder.replace("%", "%%"))  # % is special to its parser
