@@ -8,16 +8,20 @@ fails half-way for want of it.
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing, contextmanager, nullcontext
+from typing import Any, TypeVar
 
-from sqlalchemy import event, make_url, text
-from sqlalchemy.engine import URL
+from sqlalchemy import Connection, create_engine, event, make_url, text
+from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import StaticPool
 
 from wxgate.errors import ConfigError, StorageError
+
+T = TypeVar("T")
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 
@@ -77,8 +81,16 @@ class Database:
     def __init__(self, url: URL) -> None:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
+        self._closed = False
         if self.is_sqlite:
             self._writer = _sqlite_engine(url, size=1, begin="BEGIN IMMEDIATE")
+            self._batches = create_engine(
+                url.set(drivername="sqlite"), poolclass=StaticPool, hide_parameters=True
+            )
+            prepare_sqlite(self._batches, begin="BEGIN IMMEDIATE")
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite batches")
+            # Both ways of writing wait for each other here, and not by SQLite's sleeping and looking again.
+            self._turn = asyncio.Lock()
             self._reader = _sqlite_engine(url, size=READERS, begin="BEGIN")
         else:
             # The queries count on this isolation, whatever the server's default: who waited for a row or a
@@ -96,8 +108,26 @@ class Database:
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that writes; it is committed when the block ends, undone when it raises."""
         with _trouble_named():
-            async with self._writer.begin() as connection:
+            async with self._turn if self.is_sqlite else nullcontext(), self._writer.begin() as connection:
                 yield connection
+
+    async def batch(self, work: Callable[[Connection], T]) -> T:
+        """Run a function in one transaction that writes.
+
+        On SQLite it runs in a thread as a whole: crossing to a thread and back for each statement, as the
+        asynchronous driver does, would cost more than the statements.
+        """
+        with _trouble_named():
+            if self.is_sqlite:
+                loop = asyncio.get_running_loop()
+                async with self._turn:
+                    return await loop.run_in_executor(self._thread, self._run_batch, work)
+            async with self._writer.begin() as connection:
+                return await connection.run_sync(work)
+
+    def _run_batch(self, work: Callable[[Connection], T]) -> T:
+        with self._batches.begin() as connection:
+            return work(connection)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -116,9 +146,13 @@ class Database:
         return True
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; closing twice does no harm."""
         await self._reader.dispose()
         await self._writer.dispose()
+        if self.is_sqlite and not self._closed:
+            self._closed = True
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._batches.dispose)
+            self._thread.shutdown()
 
 
 @contextmanager
@@ -144,14 +178,14 @@ def _is_refusal(error: Exception) -> bool:
 
 def _sqlite_engine(url: URL, *, size: int, begin: str) -> AsyncEngine:
     engine = create_async_engine(url, pool_size=size, max_overflow=0, hide_parameters=True)
-    prepare_sqlite(engine, begin=begin)
+    prepare_sqlite(engine.sync_engine, begin=begin)
     return engine
 
 
-def prepare_sqlite(engine: AsyncEngine, *, begin: str) -> None:
+def prepare_sqlite(engine: Engine, *, begin: str) -> None:
     """Make an engine's connections durable and say how its transactions begin."""
 
-    @event.listens_for(engine.sync_engine, "connect")
+    @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         # The driver must not open transactions by itself: we say where they begin.
         connection.isolation_level = None
@@ -160,7 +194,7 @@ def prepare_sqlite(engine: AsyncEngine, *, begin: str) -> None:
             cursor.execute(pragma)
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def open_transaction(connection: Any) -> None:
         connection.exec_driver_sql(begin)
 

@@ -1,12 +1,11 @@
 """The inbox: pushes recorded once, many in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from wxgate.events.records import Event, EventKind, EventState, NewEvent, Recorded
 from wxgate.store.database import Database
@@ -136,24 +135,25 @@ class SqlInbox:
     async def _commit(self, items: Sequence[_Record | _Finish]) -> Sequence[Recorded | bool]:
         records = [item for item in items if isinstance(item, _Record)]
         finishes = [item for item in items if isinstance(item, _Finish)]
-        async with self._database.write() as connection:
-            recorded = iter(await _record_all(connection, records) if records else ())
-            finished = iter(await _finish_all(connection, finishes) if finishes else ())
-        return [next(recorded) if isinstance(item, _Record) else next(finished) for item in items]
+        recorded, finished = await self._database.batch(
+            lambda connection: (_record_all(connection, records), _finish_all(connection, finishes))
+        )
+        results: dict[bool, Iterator[Recorded | bool]] = {True: iter(recorded), False: iter(finished)}
+        return [next(results[isinstance(item, _Record)]) for item in items]
 
 
-async def _record_all(connection: AsyncConnection, records: Sequence[_Record]) -> list[Recorded]:
+def _record_all(connection: Connection, records: Sequence[_Record]) -> list[Recorded]:
     """Insert what is new; load what is not, be it from before or from earlier in the same group."""
+    if not records:
+        return []
     first = {record.event.dedup_key: record for record in reversed(records)}
     # In one order on every node, so that two groups with the same keys cannot block each other.
     rows = [_row(first[key]) for key in sorted(first)]
     statement = insert_for(connection, events).on_conflict_do_nothing(index_elements=["dedup_key"])
-    inserted = await connection.execute(statement.returning(events.c.id, events.c.dedup_key), rows)
+    inserted = connection.execute(statement.returning(events.c.id, events.c.dedup_key), rows)
     ids = {row.dedup_key: row.id for row in inserted}
     known = [key for key in first if key not in ids]
-    there = (
-        {row.dedup_key: row for row in await connection.execute(LOAD_KNOWN, {"keys": known})} if known else {}
-    )
+    there = {row.dedup_key: row for row in connection.execute(LOAD_KNOWN, {"keys": known})} if known else {}
     results = []
     for record in records:
         key = record.event.dedup_key
@@ -163,9 +163,11 @@ async def _record_all(connection: AsyncConnection, records: Sequence[_Record]) -
     return results
 
 
-async def _finish_all(connection: AsyncConnection, finishes: Sequence[_Finish]) -> list[bool]:
+def _finish_all(connection: Connection, finishes: Sequence[_Finish]) -> list[bool]:
+    if not finishes:
+        return []
     ids = sorted({item.event_id for item in finishes})
-    holders = {row.id: row.holder for row in await connection.execute(LOCK_HELD, {"ids": ids})}
+    holders = {row.id: row.holder for row in connection.execute(LOCK_HELD, {"ids": ids})}
     held = []
     for item in finishes:
         held.append(holders.get(item.event_id) == item.holder)
@@ -183,7 +185,7 @@ async def _finish_all(connection: AsyncConnection, finishes: Sequence[_Finish]) 
         if mine
     ]
     if changes:
-        await connection.execute(FINISH, changes)
+        connection.execute(FINISH, changes)
     return held
 
 

@@ -46,7 +46,7 @@ async def _run(url: URL, work: Callable[[Connection], T]) -> T:
     try:
         if _is_sqlite(url):
             await asyncio.to_thread(use_write_ahead_log, url.database or "")
-            prepare_sqlite(engine, begin="BEGIN IMMEDIATE")
+            prepare_sqlite(engine.sync_engine, begin="BEGIN IMMEDIATE")
         async with engine.begin() as connection:
             if not _is_sqlite(url):
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 Insert = sqlite.Insert | postgresql.Insert
 
 
-def insert_for(connection: AsyncConnection, table: Table) -> Any:
+def insert_for(connection: AsyncConnection | Connection, table: Table) -> Any:
     """Make an INSERT of the connection's own dialect."""
     return (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
 
