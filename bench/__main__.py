@@ -117,8 +117,8 @@ async def _prepare_database(folder: Path) -> None:
 
 def _print(servers: list[Contestant], results: dict[str, list[Result]], options: argparse.Namespace) -> None:
     print(
-        f"\nencrypted text push -> durable -> encrypted reply: {options.rounds} rounds, {options.requests} each, "
-        f"{options.connections} connections, one worker each\n"
+        f"\nencrypted text push -> durable -> encrypted reply: {options.rounds} rounds of {options.requests} "
+        f"over {options.connections} connections, one worker each\n"
     )
     ours = results[servers[0].name]
     print(f"{'':32}{'req/s':>9}{'median ms':>11}{'p99 ms':>9}{'wxgate is':>14}")

@@ -1,7 +1,8 @@
 """More than one of everything: platforms, direct accounts and nodes beside those of the harness."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -112,6 +113,13 @@ async def authorize(world: World, appid: str, platform: Platform | None = None) 
     told = await world.act("authorize", platform=receiver.appid, appid=appid)
     assert told["push"]["outcome"] == "success", told
     await settle(world)
+
+
+async def until(check: Callable[[], Awaitable[object]], *, seconds: float = 5) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(seconds):
+        while not await check():  # noqa: ASYNC110 - what is waited for happens elsewhere and tells nobody
+            await asyncio.sleep(0.01)
 
 
 async def settle(world: World) -> None:

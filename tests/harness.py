@@ -10,6 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,13 @@ from wxgate.settings import load_settings
 
 
 class QuietServer(uvicorn.Server):
-    """A uvicorn server that leaves the signals to pytest."""
+    """A uvicorn server that leaves the signals to pytest and looks often whether it shall end."""
+
+    async def main_loop(self) -> None:
+        """Tick faster than the tenth of a second that every test would wait for."""
+        ticks = count(1)
+        while not await self.on_tick(next(ticks)):  # noqa: ASYNC110 - this is uvicorn's own loop, faster
+            await asyncio.sleep(0.01)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -48,7 +55,12 @@ def listen() -> socket.socket:
 async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
     """Serve an application on a bound socket, in the test's event loop."""
     config = uvicorn.Config(
-        app, log_config=None, lifespan="on", access_log=False, timeout_graceful_shutdown=2
+        app,
+        log_config=None,
+        lifespan="on",
+        access_log=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=2,
     )
     server = QuietServer(config)
     task = asyncio.create_task(server.serve(sockets=[listener]), name="gateway")

@@ -1,6 +1,5 @@
-"""Pushes made by hand, for what neither WeChat nor its emulator would send, and what is to be seen of them."""
+"""Pushes made by hand, for what neither WeChat nor its emulator would send, and what comes of them."""
 
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -28,7 +27,9 @@ class Letter:
     def ask(self, **changed: object) -> "Letter":
         """Change parameters of the query; None takes one away."""
         pairs = dict(parse_qsl(self.query, keep_blank_values=True)) | changed
-        return replace(self, query=urlencode({name: value for name, value in pairs.items() if value is not None}))
+        return replace(
+            self, query=urlencode({name: value for name, value in pairs.items() if value is not None})
+        )
 
     def get(self, name: str) -> str:
         """Read a parameter of the query."""
@@ -56,7 +57,7 @@ class Sealer:
 
     @classmethod
     def of_platform(cls, world: World, platform: Platform | None = None, *, account: str = "") -> "Sealer":
-        """Seal for a platform (the world's own unless another is named): its events, or an account's messages."""
+        """Seal for a platform, the world's own unless named: its events, or an account's messages."""
         receiver = platform or world.platform
         keys = PushKeys.make(receiver.appid, receiver.push.tokens, receiver.push.aes_keys)
         return cls(keys, world, ("ToUserName", account) if account else ("AppId", receiver.appid))
@@ -106,7 +107,9 @@ class Sealer:
         return open_reply(self.keys, answer.body)
 
 
-def text_message(account: str, openid: str = "oUser", *, content: str = "你好", msg_id: int = 7, at: int = 0) -> str:
+def text_message(
+    account: str, openid: str = "oUser", *, content: str = "你好", msg_id: int = 7, at: int = 0
+) -> str:
     """Write a user's text as WeChat does."""
     return render(
         {
@@ -128,7 +131,9 @@ def component_event(platform: str, info_type: str, *, at: int, **fields: Rendera
 async def post(world: World, path: str, letter: Letter, *, base: str = "", method: str = "POST") -> Fetched:
     """Post a push to the gateway, or to another node of it."""
     url = f"{base or world.gateway_url}{path}?{letter.query}"
-    async with world.http.request(method, url, data=letter.body, headers={"Content-Type": "text/xml"}) as answer:
+    async with world.http.request(
+        method, url, data=letter.body, headers={"Content-Type": "text/xml"}
+    ) as answer:
         return Fetched(answer.status, answer.headers, await answer.read())
 
 
@@ -142,16 +147,22 @@ async def metric(world: World, name: str, **labels: str) -> float:
     return 0.0
 
 
-async def recorded(world: World, **where: str) -> Sequence[Event]:
-    """List what the gateway has recorded, newest first."""
-    return await world.node.store.inbox.find(**where)
+async def recorded(world: World, appid: str | None = None) -> Sequence[Event]:
+    """List what the gateway has recorded, of one account or of all, newest first."""
+    return await world.node.store.inbox.find(appid=appid)
 
 
-async def only(world: World, **where: str) -> Event:
-    """Return the one event that fits."""
-    found = await recorded(world, **where)
+async def only(world: World, appid: str) -> Event:
+    """Return the one event there is of an account."""
+    found = await recorded(world, appid)
     assert len(found) == 1, [(each.name, each.fields) for each in found]
     return found[0]
+
+
+def refusal(logs: Sequence[Mapping[str, Any]]) -> str:
+    """Read what the log says of the one push that was refused."""
+    [line] = [each for each in logs if each["event"] == "push.refused"]
+    return str(line["explanation"])
 
 
 def messages(events: Sequence[Event]) -> list[Event]:
@@ -166,9 +177,3 @@ def is_plain(answer: Fetched) -> bool:
         and not answer.text.lstrip().startswith(("<", "{", "["))
         and "Traceback" not in answer.text
     )
-
-
-def as_fields(letter: Letter) -> Mapping[str, Any]:
-    """Read a JSON body."""
-    fields: dict[str, Any] = json.loads(letter.body)
-    return fields

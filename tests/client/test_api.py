@@ -54,7 +54,9 @@ async def test_a_body_goes_out_as_it_is() -> None:
     assert (wire.sent[0].body, wire.sent[0].headers) == (b"\xff\xd8", {"Content-Type": "image/jpeg"})
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/json; encoding=utf-8", "text/html; charset=gbk"])
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/json; encoding=utf-8", "text/html; charset=gbk"]
+)
 async def test_an_answer_is_utf8_json_whatever_its_header_says(content_type: str) -> None:
     answer = await call(Wire('{"nickname": "小\x0b编😀"}'.encode(), content_type=content_type))
     assert answer.data == {"nickname": "小\x0b编😀"}
@@ -68,7 +70,9 @@ async def test_an_errcode_in_http_200_is_an_error_with_its_rid() -> None:
     assert refused.value.rid == "6423a06d-6b6a6b6a-0a0a0a0a"
 
 
-@pytest.mark.parametrize(("status", "body"), [(502, b"<html>bad gateway</html>"), (200, b"<html>"), (200, b"")])
+@pytest.mark.parametrize(
+    ("status", "body"), [(502, b"<html>bad gateway</html>"), (200, b"<html>"), (200, b"")]
+)
 async def test_what_is_no_answer_is_the_networks_fault(status: int, body: bytes) -> None:
     with pytest.raises(UpstreamError) as failed:
         await call(Wire(body, status=status, content_type="text/html"))
@@ -115,9 +119,12 @@ async def test_expires_in_may_be_text_and_never_runs_backwards() -> None:
         assert (await wire.component.component_token("wx1", AppSecret("s"), Ticket("t"))).expires_in == meant
 
 
-GRANTED = b"""{"authorization_info": {"authorizer_appid": "wxa", "authorizer_access_token": "a", "expires_in": 7200,
- "authorizer_refresh_token": "r", "func_info": [{"funcscope_category": {"id": 2}}, {"funcscope_category": {"id": 1},
- "confirm_info": {"need_confirm": 0}}, {"odd": 1}, "odd", {"funcscope_category": {"id": 2}}]}}"""
+GRANTED = b"""{"authorization_info": {
+  "authorizer_appid": "wxa", "authorizer_access_token": "a", "expires_in": 7200,
+  "authorizer_refresh_token": "r",
+  "func_info": [{"funcscope_category": {"id": 2}}, {"odd": 1}, "odd", {"funcscope_category": {"id": 2}},
+                {"funcscope_category": {"id": 1}, "confirm_info": {"need_confirm": 0}}]
+}}"""
 
 
 async def test_what_a_code_grants_is_read_with_odd_parts_passed_over() -> None:
@@ -191,7 +198,10 @@ async def test_the_stable_token_is_asked_for_without_force_unless_told() -> None
     direct = DirectApi(WeChatApi(wire, "https://api.example.com"))
     await direct.stable_token("wxa", AppSecret("s"))
     await direct.stable_token("wxa", AppSecret("s"), force=True)
-    assert [b'"force_refresh":false' in wire.sent[0].body, b'"force_refresh":true' in wire.sent[1].body] == [True, True]
+    assert [b'"force_refresh":false' in wire.sent[0].body, b'"force_refresh":true' in wire.sent[1].body] == [
+        True,
+        True,
+    ]
     assert all(request.url.endswith("/cgi-bin/stable_token") for request in wire.sent)
 
 

@@ -39,7 +39,9 @@ class Server:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
-        length = next((int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if b"content-length" in line), 0)
+        length = next(
+            (int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if b"content-length" in line), 0
+        )
         self.asked.append(head + await reader.readexactly(length))
         writer.write(self._answer)
         if self._then:
@@ -128,5 +130,7 @@ async def test_an_answer_without_end_is_cut_off(transport: HttpTransport) -> Non
 
 
 def test_a_request_does_not_print_what_it_carries() -> None:
-    request = Request("POST", "https://api.example.com/x", {"access_token": SECRET}, {"X": SECRET}, SECRET.encode())
+    request = Request(
+        "POST", "https://api.example.com/x", {"access_token": SECRET}, {"X": SECRET}, SECRET.encode()
+    )
     assert SECRET not in repr(request)

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from tests.cast import settle
 from tests.harness import World
-from wxgate.custody.records import Authorization, Exchange, ExchangeSource, NewExchange
+from wxgate.custody.records import Authorization, Exchange, ExchangeSource, ExchangeState, NewExchange
 from wxgate.secret import AuthorizationCode
 
 QUERY_AUTH = "/cgi-bin/component/api_query_auth"
@@ -32,6 +32,10 @@ class Confirmed:
         path = f"/authorize/{self.world.platform.appid}/return?{query}"
         answer = await self.world.fetch((base or self.world.gateway_url) + path)
         assert answer.status == 303, answer.text
+
+    async def is_done(self) -> bool:
+        """Tell whether the code has been exchanged, on whichever node."""
+        return (await self.job()).state is ExchangeState.DONE
 
     async def job(self) -> Exchange:
         """Load the job of the redirect's code, when everything under way has come to rest."""

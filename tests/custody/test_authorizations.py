@@ -1,11 +1,12 @@
-"""An authorization changes, ends and begins again; its refresh token is kept before anything is done with it."""
+"""An authorization changes, ends and begins again; its refresh token is kept before it is relied on."""
 
 import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
-from tests.cast import settle
+from tests.cast import settle, until
 from tests.custody.confirming import (
     QUERY_AUTH,
     Confirmed,
@@ -18,6 +19,7 @@ from tests.harness import World
 from tests.pushing import component_event
 from wxgate.custody.sources import authorizer_key
 from wxgate.errors import NeedsReauthorization, NotAuthorized, UpstreamError, WeChatError
+from wxgate.store.tables import authorizations
 
 RENEWAL = "/cgi-bin/component/api_authorizer_token"
 A_MINUTE = timedelta(minutes=1)
@@ -54,7 +56,9 @@ async def test_changed_rights_replace_the_refresh_token_and_keep_its_history(
     world: World, confirmed: Confirmed
 ) -> None:
     before = await access_token(world, confirmed.appid)
-    await world.act("update-authorization", platform=world.platform.appid, appid=confirmed.appid, func_ids=[1, 2])
+    await world.act(
+        "update-authorization", platform=world.platform.appid, appid=confirmed.appid, func_ids=[1, 2]
+    )
     held = await authorization(world, confirmed.appid)
     assert (held.state, held.reason, held.func_ids) == ("active", "updateauthorized", (1, 2))
     assert await same_tokens(world, confirmed.appid)
@@ -69,7 +73,9 @@ async def test_the_token_with_the_old_rights_is_gone_before_the_push_is_acknowle
 ) -> None:
     before = await access_token(world, confirmed.appid)
     await world.add_fault(QUERY_AUTH, "delay", stage="before", seconds=0.2)
-    await world.act("update-authorization", platform=world.platform.appid, appid=confirmed.appid, func_ids=[1, 2])
+    await world.act(
+        "update-authorization", platform=world.platform.appid, appid=confirmed.appid, func_ids=[1, 2]
+    )
     assert before is not None
     assert await access_token(world, confirmed.appid) is None
     assert await same_tokens(world, confirmed.appid)
@@ -134,8 +140,7 @@ async def test_a_farewell_while_the_code_is_being_exchanged_wins(world: World) -
     confirmed = await confirm(world)
     await world.add_fault(QUERY_AUTH, "delay", stage="after", seconds=0.2)
     await confirmed.by_push()
-    while not await world.calls(QUERY_AUTH):
-        await asyncio.sleep(0.01)
+    await until(lambda: world.calls(QUERY_AUTH))
     await world.advance(A_MINUTE)
     await unauthorize(world, confirmed.appid)
     held = await authorization(world, confirmed.appid)
@@ -148,8 +153,7 @@ async def test_a_farewell_while_a_token_is_being_renewed_wins(world: World, conf
     await world.node.keeper.drop(key)
     await world.add_fault(RENEWAL, "delay", stage="after", seconds=0.2)
     asking = asyncio.create_task(world.node.keeper.get(key))
-    while not await world.calls(RENEWAL):
-        await asyncio.sleep(0.01)
+    await until(lambda: world.calls(RENEWAL))
     await unauthorize(world, confirmed.appid)
     with pytest.raises(NotAuthorized):
         await asking
@@ -186,7 +190,9 @@ async def test_a_renewal_whose_answer_is_lost_is_made_again_with_the_refresh_tok
     assert await same_tokens(world, confirmed.appid)
 
 
-async def test_a_refresh_token_that_stays_the_same_makes_no_history(world: World, confirmed: Confirmed) -> None:
+async def test_a_refresh_token_that_stays_the_same_makes_no_history(
+    world: World, confirmed: Confirmed
+) -> None:
     await world.advance(timedelta(hours=2))
     await world.node.calls.account(confirmed.appid).get("cgi-bin/user/get")
     assert await reasons(world, confirmed.appid) == ["authorized"]
@@ -204,10 +210,6 @@ async def test_a_hundred_calls_of_an_account_with_an_expired_token_renew_it_once
 async def test_an_account_without_rights_to_the_api_has_no_refresh_token_and_says_so(
     world: World, confirmed: Confirmed
 ) -> None:
-    from sqlalchemy import update
-
-    from wxgate.store.tables import authorizations
-
     async with world.node.store.database.write() as connection:
         await connection.execute(update(authorizations).values(refresh_token=None))
     await world.node.keeper.drop(authorizer_key(world.platform.appid, confirmed.appid))

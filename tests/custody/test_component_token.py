@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cast import another_node
+from tests.cast import another_node, until
 from tests.harness import Harness, World
 from tests.pushing import Sealer, component_event, metric, post
 from wxgate.custody.keeper import BACKOFF
@@ -34,15 +34,19 @@ async def begin(world: World) -> int:
 async def calls_after(world: World, begun: int) -> list[str]:
     """List the tickets that were tried since then, one for each call."""
     bodies = [each["body"] for each in (await world.calls(COMPONENT_TOKEN))[begun:]]
-    return [(json.loads(body) if isinstance(body, str) else body)["component_verify_ticket"] for body in bodies]
+    return [
+        (json.loads(body) if isinstance(body, str) else body)["component_verify_ticket"] for body in bodies
+    ]
 
 
 async def newer_than(world: World, old: KeptToken) -> KeptToken:
     """Wait until the token has been renewed in the background."""
-    async with asyncio.timeout(5):
-        while (kept := await get(world)).version == old.version:
-            await asyncio.sleep(0.01)
-    return kept
+
+    async def renewed() -> bool:
+        return (await get(world)).version > old.version
+
+    await until(renewed)
+    return await get(world)
 
 
 async def tickets(world: World) -> list[str]:
@@ -62,11 +66,10 @@ def theirs(world: World) -> list[str]:
 async def test_a_ticket_that_was_acknowledged_is_there_for_another_node(
     tmp_path: Path, database_url: str
 ) -> None:
-    async with Harness(tmp_path, database_url=database_url) as world:
-        async with another_node(world) as (node, _):
-            [kept] = await node.store.tickets.newest(world.platform.appid)
-            assert [kept.ticket.reveal()] == theirs(world)
-            assert (await get(world, node)).token == (await get(world)).token
+    async with Harness(tmp_path, database_url=database_url) as world, another_node(world) as (node, _):
+        [kept] = await node.store.tickets.newest(world.platform.appid)
+        assert [kept.ticket.reveal()] == theirs(world)
+        assert (await get(world, node)).token == (await get(world)).token
 
 
 async def test_the_last_ticket_and_the_one_before_are_kept_for_longer_than_they_live(world: World) -> None:
@@ -132,9 +135,7 @@ async def test_without_a_ticket_nothing_is_asked_and_the_operator_is_told_where_
 
 
 async def test_the_first_ticket_buys_a_token_without_being_asked(world: World) -> None:
-    async with asyncio.timeout(5):
-        while await world.node.keeper.peek(component_key(world.platform.appid)) is None:
-            await asyncio.sleep(0.01)
+    await until(lambda: world.node.keeper.peek(component_key(world.platform.appid)))
 
 
 async def test_an_address_wechat_does_not_know_is_shown(world: World) -> None:
@@ -157,7 +158,9 @@ async def test_a_token_is_fetched_once_for_two_hundred_callers(tmp_path: Path) -
         assert await metric(world, "wxgate_token_renewals_total", kind="component", result="renewed") == 1
 
 
-async def test_a_token_is_fetched_once_for_the_callers_of_two_nodes(tmp_path: Path, database_url: str) -> None:
+async def test_a_token_is_fetched_once_for_the_callers_of_two_nodes(
+    tmp_path: Path, database_url: str
+) -> None:
     async with Harness(tmp_path, database_url=database_url) as world, another_node(world) as (other, _):
         begun = await begin(world)
         await get(world, other)
@@ -249,8 +252,7 @@ async def test_a_renewal_under_way_is_written_before_the_node_ends(tmp_path: Pat
         await world.node.keeper.drop(component_key(world.platform.appid))
         async with another_node(world) as (other, _):
             asking = asyncio.create_task(get(world, other))
-            while not await calls_after(world, begun):
-                await asyncio.sleep(0.01)
+            await until(lambda: calls_after(world, begun))
         assert (await asking).token == (await get(world)).token
         assert len(await calls_after(world, begun)) == 1
 

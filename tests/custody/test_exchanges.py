@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from structlog.testing import capture_logs
 
-from tests.cast import another_node, settle
+from tests.cast import another_node, settle, until
 from tests.custody.confirming import QUERY_AUTH, authorization, confirm, same_tokens
 from tests.harness import Harness, World
 from tests.pushing import component_event, metric
@@ -29,7 +31,10 @@ async def test_a_code_that_comes_four_times_is_exchanged_once(world: World, orde
     assert held.state == "active"
     assert len(await world.calls(QUERY_AUTH)) == 1
     assert await same_tokens(world, confirmed.appid)
-    assert await metric(world, "wxgate_authorizations_total", platform=world.platform.appid, change="authorized") == 1
+    assert (
+        await metric(world, "wxgate_authorizations_total", platform=world.platform.appid, change="authorized")
+        == 1
+    )
     job = await confirmed.job()
     assert (job.state, job.appid) == ("done", confirmed.appid)
 
@@ -43,10 +48,8 @@ async def test_a_code_that_comes_from_all_sides_at_once_is_exchanged_once(
             *(each.by_redirect(base) for each in confirmed for base in ("", other, "", other)),
             *(each.by_push() for each in confirmed for _ in range(2)),
         )
-        async with asyncio.timeout(5):
-            while {(await each.job()).state for each in confirmed} != {"done"}:
-                await asyncio.sleep(0.05)
         for each in confirmed:
+            await until(each.is_done)
             assert await same_tokens(world, each.appid)
         assert len(await world.calls(QUERY_AUTH)) == len(confirmed)
 
@@ -134,9 +137,7 @@ async def test_a_code_is_given_up_when_it_cannot_be_alive_any_more(world: World)
     confirmed = await confirm(world)
     await world.add_fault(QUERY_AUTH, "errcode", errcode=-1, times=None)
     await confirmed.by_redirect()
-    async with asyncio.timeout(5):
-        while not await world.calls(QUERY_AUTH):
-            await asyncio.sleep(0.01)
+    await until(lambda: world.calls(QUERY_AUTH))
     await world.advance(GIVE_UP_AFTER + timedelta(minutes=1))
     job = await confirmed.job()
     assert (job.state, job.errcode) == ("failed", -1)
@@ -179,13 +180,32 @@ async def test_two_merchants_whose_answers_are_lost_are_not_taken_for_each_other
     first, second = await confirm(world), await confirm(world)
     await world.add_fault(QUERY_AUTH, "cut", stage="after", times=2)
     await asyncio.gather(second.by_redirect(), first.by_redirect())
-    while len(await world.calls(AUTHORIZER_LIST)) < 2:
-        await asyncio.sleep(0.01)
+    await until(lambda: world.calls(AUTHORIZER_LIST))
     await asyncio.gather(second.by_push(), first.by_push())
     for confirmed in (first, second):
         assert (await confirmed.job()).appid == confirmed.appid
         assert (await authorization(world, confirmed.appid)).state == "active"
         assert await same_tokens(world, confirmed.appid)
+
+
+async def test_a_result_that_cannot_be_written_is_not_taken_for_a_refusal(world: World) -> None:
+    confirmed = await confirm(world)
+    await rename(world, "authorizations", "hidden")
+    with capture_logs() as logs:
+
+        async def ended() -> bool:
+            return any(line["event"] in ("exchange.put_off", "exchange.failed") for line in logs)
+
+        await confirmed.by_redirect()
+        await until(ended)
+    await rename(world, "hidden", "authorizations")
+    assert (await authorization(world, confirmed.appid)).state == "active"
+
+
+async def rename(world: World, table: str, name: str) -> None:
+    """Take a table away, or give it back."""
+    async with world.node.store.database.write() as connection:
+        await connection.execute(text(f"ALTER TABLE {table} RENAME TO {name}"))
 
 
 async def test_a_fast_registration_brings_its_account_with_it(world: World) -> None:

@@ -84,7 +84,9 @@ async def test_leaving_one_platform_leaves_the_others_alone(world: World) -> Non
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-async def test_a_rejected_token_of_one_issuer_is_no_proof_against_the_others(world: World, number: int) -> None:
+async def test_a_rejected_token_of_one_issuer_is_no_proof_against_the_others(
+    world: World, number: int
+) -> None:
     shared = await share(world)
     for issuer in shared.issuers:
         await shared.ask(issuer)
@@ -92,7 +94,9 @@ async def test_a_rejected_token_of_one_issuer_is_no_proof_against_the_others(wor
     await world.add_fault(USER_INFO, "errcode", errcode=40001)
     await shared.ask(shared.issuers[number])
     after = await shared.tokens()
-    assert [mine == theirs for mine, theirs in zip(before, after, strict=True) if mine != before[number]] == [True] * 2
+    assert [mine == theirs for mine, theirs in zip(before, after, strict=True) if mine != before[number]] == [
+        True
+    ] * 2
 
 
 async def test_all_three_are_renewed_side_by_side(world: World) -> None:

@@ -1,4 +1,4 @@
-"""A user writes, a handler answers: every reply, every way a handler can fail, and every attempt of WeChat."""
+"""A user writes, a handler answers: every reply, every way to fail, and every attempt of WeChat."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -30,11 +30,13 @@ class Stage:
     account: dict[str, Any]
     handler: Callable[..., Any] = lambda message: None
     heard: list[Any] = field(default_factory=list)
+    spoken: asyncio.Event = field(default_factory=asyncio.Event)
     follower: Follower = field(init=False)
 
     def hear(self, message: Any) -> Any:
         """Handle a message the way the test says."""
         self.heard.append(message)
+        self.spoken.set()
         return self.handler(message)
 
     async def event(self) -> Event:
@@ -70,14 +72,14 @@ async def theatre(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sta
     handlers = Handlers()
     async with Harness(tmp_path_factory.mktemp("stage"), handlers=handlers, reply_deadline=DEADLINE) as world:
         stage = Stage(world, await authorized_account(world))
-        handlers.add(("*",), lambda message: stage.hear(message))
+        handlers.add(("*",), stage.hear)
         yield stage
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def stage(theatre: Stage) -> Stage:
     """The stage with nothing heard yet and a user nobody has seen."""
-    theatre.heard, theatre.handler = [], lambda message: None
+    theatre.heard, theatre.spoken, theatre.handler = [], asyncio.Event(), lambda message: None
     theatre.follower = await add_follower(theatre.world, theatre.account["appid"])
     return theatre
 
@@ -88,7 +90,12 @@ REPLIES = [
     reply.Voice("media-2"),
     reply.Video("media-3", "标题", "描述"),
     reply.Music("thumb", "歌", "手", "https://example.com/a.mp3", "https://example.com/b.mp3"),
-    reply.News(tuple(reply.Article(f"第{n}条", "描述", "https://example.com/p", "https://example.com") for n in range(8))),
+    reply.News(
+        tuple(
+            reply.Article(f"第{n}条", "描述", "https://example.com/p", "https://example.com")
+            for n in range(8)
+        )
+    ),
     reply.TransferCustomerService(),
     reply.TransferCustomerService("agent@shop"),
 ]
@@ -141,7 +148,11 @@ def raising(error: BaseException) -> Callable[[Any], Any]:
 
 
 BAD_HANDLERS = [
-    (raising(ValueError("the database of ours is down")), "failed", "ValueError: the database of ours is down"),
+    (
+        raising(ValueError("the database of ours is down")),
+        "failed",
+        "ValueError: the database of ours is down",
+    ),
     (raising(asyncio.CancelledError()), "failed", "CancelledError"),
     (raising(TimeoutError("our own")), "failed", "TimeoutError: our own"),
     (lambda message: message.no_such_thing, "failed", "AttributeError"),
@@ -167,7 +178,10 @@ async def test_a_handler_that_fails_costs_the_user_nothing_and_is_explained(
     assert (event.state, event.reply) == ("failed", None)
     assert words in event.error
     assert await stage.outcomes(outcome) == counted + 1
-    assert [line["event"] for line in logs if line["log_level"] == "error"] in (["handler.failed"], ["reply.invalid"])
+    assert [line["event"] for line in logs if line["log_level"] == "error"] in (
+        ["handler.failed"],
+        ["reply.invalid"],
+    )
 
 
 async def test_a_failed_message_is_not_handled_again_when_it_is_brought_again(stage: Stage) -> None:
@@ -236,8 +250,7 @@ async def test_a_second_attempt_while_the_first_is_handled_gets_the_same_reply(s
 
     stage.handler = handler
     attempts = [asyncio.create_task(stage.push(102)) for _ in range(5)]
-    while not stage.heard:
-        await asyncio.sleep(0.005)
+    await asyncio.wait_for(stage.spoken.wait(), 5)
     gate.set()
     answers = await asyncio.gather(*attempts)
     assert {stage.sealer.open(answer) for answer in answers} == {(await stage.event()).reply}

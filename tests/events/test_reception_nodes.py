@@ -7,12 +7,12 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
-from tests.cast import another_node, authorized_account, settle
+from tests.cast import another_node, authorized_account, settle, until
 from tests.harness import Fetched, Harness, World
 from tests.pushing import Sealer, post, text_message
 from wxgate.events.handlers import Handlers
-from wxgate.events.records import Event, EventKind, NewEvent
 from wxgate.events.reception import LEASE, SETTLED
+from wxgate.events.records import Event, EventKind, NewEvent
 from wxgate.protocol import xml
 from wxgate.protocol.messages import dedup_key, parse_message
 from wxgate.server.runner import revive
@@ -110,7 +110,9 @@ async def test_a_message_whose_node_died_is_taken_over_by_the_next_attempt(
         event = await abandon(world, account, 1, ago=LEASE + A_MOMENT)
         with capture_logs() as logs:
             answers = await asyncio.gather(*(bring(world, account, 1) for _ in range(5)))
-        assert {sealer(world, account).open(answer) for answer in answers} == {(await load(world, event)).reply}
+        assert {sealer(world, account).open(answer) for answer in answers} == {
+            (await load(world, event)).reply
+        }
         assert heard == ["甲: 1"]
         after = await load(world, event)
         assert (after.state, after.attempts) == ("done", 2)
@@ -167,12 +169,15 @@ async def test_the_sweep_leaves_to_wechat_what_it_may_still_bring(tmp_path: Path
 
 async def test_a_node_that_is_closed_lets_its_handlers_end(tmp_path: Path, database_url: str) -> None:
     heard: list[str] = []
+
+    async def begun() -> bool:
+        return bool(heard)
+
     async with Harness(tmp_path, database_url=database_url) as world:
         account = await authorized_account(world)
         async with another_node(world, counting(heard, "乙")) as (_, other):
             answer = asyncio.create_task(bring(world, account, 1, base=other))
-            while not heard:
-                await asyncio.sleep(0.005)
+            await until(begun)
         assert "乙 回答 1" in sealer(world, account).open(await answer)
         [event] = [each for each in await world.node.store.inbox.find() if each.msg_id == "1"]
         assert (event.state, event.reply) == ("done", sealer(world, account).open(await answer))

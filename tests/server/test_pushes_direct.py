@@ -26,7 +26,9 @@ def answering(value: Any) -> Handlers:
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("mode", MODES)
-async def test_a_message_is_answered_in_every_mode_and_format(tmp_path: Path, mode: Mode, format: Format) -> None:
+async def test_a_message_is_answered_in_every_mode_and_format(
+    tmp_path: Path, mode: Mode, format: Format
+) -> None:
     async with Harness(tmp_path, handlers=answering("好的"), ticket=False) as world:
         account = await add_direct(world, mode, format)
         follower = await add_follower(world, account.appid)
@@ -87,7 +89,9 @@ async def test_a_message_for_another_account_is_refused(gateway: World) -> None:
     assert (answer.status, answer.text) == (403, "wrong_appid")
 
 
-@pytest.mark.parametrize(("format", "body"), [(Format.XML, b'{"Encrypt": "x"}'), (Format.JSON, b"<xml></xml>")])
+@pytest.mark.parametrize(
+    ("format", "body"), [(Format.XML, b'{"Encrypt": "x"}'), (Format.JSON, b"<xml></xml>")]
+)
 async def test_the_other_format_is_refused(gateway: World, format: Format, body: bytes) -> None:
     account = await add_direct(gateway, format=format)
     letter = Letter("timestamp=1&nonce=2&msg_signature=3", body)
@@ -97,7 +101,15 @@ async def test_the_other_format_is_refused(gateway: World, format: Format, body:
 
 @pytest.mark.parametrize(
     "body",
-    [b"{", b"[]", b'{"Encrypt": {"a": 1}}', b'{"Encrypt": "\xff"}', b'{"a":' * 5000, b'{"Encrypt": ""}', b"{}"],
+    [
+        b"{",
+        b"[]",
+        b'{"Encrypt": {"a": 1}}',
+        b'{"Encrypt": "\xff"}',
+        b'{"a":' * 5000,
+        b'{"Encrypt": ""}',
+        b"{}",
+    ],
     ids=["cut", "list", "nested", "not UTF-8", "bottomless", "empty", "nothing"],
 )
 async def test_json_that_is_no_push_is_refused(gateway: World, body: bytes) -> None:
@@ -108,9 +120,13 @@ async def test_json_that_is_no_push_is_refused(gateway: World, body: bytes) -> N
     assert (answer.status, answer.text) == (400, "malformed")
 
 
-async def test_json_with_a_zero_character_is_answered_like_any_other(tmp_path: Path, database_url: str) -> None:
+async def test_json_with_a_zero_character_is_answered_like_any_other(
+    tmp_path: Path, database_url: str
+) -> None:
     """No database stores a zero character; answering 503 would only let WeChat bring it again."""
-    async with Harness(tmp_path, database_url=database_url, handlers=answering("好的"), ticket=False) as world:
+    async with Harness(
+        tmp_path, database_url=database_url, handlers=answering("好的"), ticket=False
+    ) as world:
         account = await add_direct(world, format=Format.JSON)
         fields = {
             "ToUserName": account.user_name,

@@ -45,7 +45,9 @@ async def follower(listener: Listener, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.mark.parametrize("kind", MESSAGE_TYPES)
-async def test_a_message_reaches_the_handler_of_its_type(listener: Listener, follower: Follower, kind: str) -> None:
+async def test_a_message_reaches_the_handler_of_its_type(
+    listener: Listener, follower: Follower, kind: str
+) -> None:
     listener.heard.clear()
     push = await follower.writes(type=kind)
     [(name, message)] = listener.heard
@@ -56,7 +58,9 @@ async def test_a_message_reaches_the_handler_of_its_type(listener: Listener, fol
 
 
 @pytest.mark.parametrize("event", EVENT_TYPES)
-async def test_an_event_reaches_the_handler_of_its_name(listener: Listener, follower: Follower, event: str) -> None:
+async def test_an_event_reaches_the_handler_of_its_name(
+    listener: Listener, follower: Follower, event: str
+) -> None:
     listener.heard.clear()
     push = await follower.does(event)
     [(name, message)] = listener.heard
@@ -75,7 +79,9 @@ async def test_names_of_events_are_found_whatever_their_case(
     assert (name, message.event) == ("event.scan", spelling)
 
 
-async def test_what_nobody_knows_yet_reaches_the_general_handlers(listener: Listener, follower: Follower) -> None:
+async def test_what_nobody_knows_yet_reaches_the_general_handlers(
+    listener: Listener, follower: Follower
+) -> None:
     listener.heard.clear()
     await follower.writes(type="hologram")
     await follower.does("teleported")
@@ -88,7 +94,9 @@ async def test_what_nobody_knows_yet_reaches_the_general_handlers(listener: List
 async def test_fields_arrive_as_they_were_written(listener: Listener, follower: Follower) -> None:
     listener.heard.clear()
     await follower.writes("第一行\n<b>&amp;</b> ]]> 😀")
-    await follower.writes(type="location", fields={"Location_X": "31.2", "Location_Y": "121.5", "Label": "上海"})
+    await follower.writes(
+        type="location", fields={"Location_X": "31.2", "Location_Y": "121.5", "Label": "上海"}
+    )
     (_, text), (_, place) = listener.heard
     assert text.content == "第一行\n<b>&amp;</b> ]]> 😀"
     assert (place.latitude, place.longitude, place.label) == (31.2, 121.5, "上海")
@@ -111,9 +119,13 @@ async def test_a_platform_event_reaches_its_handler_without_its_secrets(tmp_path
         account, platform = await world.add_account(), world.platform.appid
         appid = account["appid"]
         await world.authorize(appid)
+        await settle(world)
         await world.act("update-authorization", platform=platform, appid=appid, func_ids=[1])
+        await settle(world)
         await world.act("unauthorize", platform=platform, appid=appid)
-        await world.act("component-event", platform=platform, info_type="notify_3rd_wxa_auth", fields={"appid": appid})
+        await world.act(
+            "component-event", platform=platform, info_type="notify_3rd_wxa_auth", fields={"appid": appid}
+        )
         await settle(world)
     names = [name for name, _, _ in heard]
     assert names == ["component_verify_ticket", "authorized", "updateauthorized", "unauthorized", "component"]

@@ -1,6 +1,7 @@
 """Whose push is it: unknown, foreign and former receivers, mixed-up addresses, and the same push again."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -16,6 +17,7 @@ from tests.pushing import (
     only,
     post,
     recorded,
+    refusal,
     text_message,
 )
 from wxgate.events.handlers import Handlers
@@ -28,18 +30,22 @@ async def test_an_unknown_platform_and_an_unknown_account_are_no_receivers(gatew
             answer = await post(gateway, f"/wechat/{path}", letter)
         assert (answer.status, answer.text) == (404, "unknown_receiver")
         assert is_plain(answer)
-        assert "wx0000000000000000" in logs[0]["explanation"]
+        assert "wx0000000000000000" in refusal(logs)
 
 
 async def test_a_platform_is_served_from_the_moment_it_is_added(gateway: World) -> None:
-    before = await post(gateway, "/wechat/wx0000000000000000/events", Sealer.of_platform(gateway).seal("<xml/>"))
+    before = await post(
+        gateway, "/wechat/wx0000000000000000/events", Sealer.of_platform(gateway).seal("<xml/>")
+    )
     added = await add_platform(gateway, ticket=False)
     told = await gateway.act("ticket", platform=added.appid)
     assert before.status == 404
     assert told["outcome"] == "success"
 
 
-async def test_a_message_of_an_account_that_never_authorised_is_recorded_and_not_handled(tmp_path: Path) -> None:
+async def test_a_message_of_an_account_that_never_authorised_is_recorded_and_not_handled(
+    tmp_path: Path,
+) -> None:
     heard: list[str] = []
     handlers = Handlers()
     handlers.add(("*",), lambda message: heard.append(message.type))
@@ -51,7 +57,7 @@ async def test_a_message_of_an_account_that_never_authorised_is_recorded_and_not
         event = await only(world, appid="wx1234")
         assert (event.state, event.error) == ("done", "the account is not authorised to this platform")
         assert heard == []
-        assert [(line["event"], line["appid"]) for line in logs] == [("push.not_authorized", "wx1234")]
+        assert [line["appid"] for line in logs if line["event"] == "push.not_authorized"] == ["wx1234"]
         assert await metric(world, "wxgate_pushes_total", receiver="platform", result="not_authorized") == 1
 
 
@@ -82,7 +88,7 @@ async def test_a_message_sent_to_another_accounts_address_is_refused(gateway: Wo
             sealer.seal(text_message(ours["user_name"])),
         )
     assert (answer.status, answer.text) == (403, "wrong_appid")
-    assert "for another account" in logs[0]["explanation"]
+    assert "for another account" in refusal(logs)
     assert messages(await recorded(gateway)) == []
 
 
@@ -102,12 +108,14 @@ async def test_two_platforms_with_the_same_token_and_key_are_told_apart_by_the_a
     other = await add_platform(gateway)
     shared = Sealer.of_platform(gateway)
     shared = shared.other(
-        token=other.push.tokens[0].reveal(), aes_key=other.push.aes_keys[0].reveal(), appid=gateway.platform.appid
+        token=other.push.tokens[0].reveal(),
+        aes_key=other.push.aes_keys[0].reveal(),
+        appid=gateway.platform.appid,
     )
     with capture_logs() as logs:
         answer = await post(gateway, f"/wechat/{other.appid}/messages/wx1", shared.seal(text_message("gh_1")))
     assert (answer.status, answer.text) == (403, "wrong_appid")
-    assert gateway.platform.appid in logs[0]["explanation"]
+    assert gateway.platform.appid in refusal(logs)
 
 
 async def test_one_account_on_two_platforms_and_its_own_server_is_heard_by_each(tmp_path: Path) -> None:
@@ -125,9 +133,16 @@ async def test_one_account_on_two_platforms_and_its_own_server_is_heard_by_each(
         assert len(messages(await recorded(world, appid=account["appid"]))) == 3
 
 
-async def test_an_exact_replay_is_answered_as_before_and_handled_once(tmp_path: Path, database_url: str) -> None:
-    handlers, heard = Handlers(), []
-    handlers.add(("text",), lambda message: f"第{heard.append(message.content) or len(heard)}次")
+async def test_an_exact_replay_is_answered_as_before_and_handled_once(
+    tmp_path: Path, database_url: str
+) -> None:
+    handlers, heard = Handlers(), list[str]()
+
+    def answer(message: Any) -> str:
+        heard.append(message.content)
+        return f"第{len(heard)}次"
+
+    handlers.add(("text",), answer)
     async with Harness(tmp_path, database_url=database_url, handlers=handlers) as world:
         account = await authorized_account(world)
         path = f"/wechat/{world.platform.appid}/messages/{account['appid']}"
@@ -180,7 +195,9 @@ async def test_an_unknown_kind_of_message_is_kept_and_acknowledged(gateway: Worl
     assert (event.name, event.fields["Depth"]) == ("hologram", "3")
 
 
-async def test_a_platform_event_twice_is_recorded_once_and_applied_both_times_harmlessly(gateway: World) -> None:
+async def test_a_platform_event_twice_is_recorded_once_and_applied_both_times_harmlessly(
+    gateway: World,
+) -> None:
     account = await gateway.add_account()
     await gateway.control("POST", "faults", {"push": "authorized", "action": "duplicate"})
     told = await gateway.authorize(account["appid"])

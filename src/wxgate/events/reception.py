@@ -62,6 +62,7 @@ class _Handling:
     """
 
     too_late: bool = False
+    after: Callable[[], Awaitable[object]] | None = None
     replying: bool = False
     task: asyncio.Task[str | None] = field(init=False)
 
@@ -115,11 +116,16 @@ class Reception:
             event = await self._inbox.load(event.id) or event
         return event.reply
 
-    async def announce(self, new: NewEvent, subject: ComponentEvent) -> bool:
-        """Record a component-level event and start its handler, if any; return whether it was new."""
+    async def announce(
+        self, new: NewEvent, subject: ComponentEvent, *, after: Callable[[], Awaitable[object]] | None = None
+    ) -> bool:
+        """Record a component-level event and start its handler, if any; return whether it was new.
+
+        The handler is called when `after` has returned.
+        """
         recorded = await self._record(new)
         if recorded.fresh:
-            self._start(recorded.event, subject)
+            self._start(recorded.event, subject, after=after)
         return recorded.fresh
 
     async def note(self, new: NewEvent, error: str) -> bool:
@@ -159,8 +165,15 @@ class Reception:
     def _record(self, new: NewEvent) -> Awaitable[Recorded]:
         return self._inbox.record(new, holder=self._holder, lease_until=self._clock.now() + LEASE)
 
-    def _start(self, event: Event, subject: Subject, *, too_late: bool = False) -> _Handling:
-        handling = self._running[event.id] = _Handling(too_late)
+    def _start(
+        self,
+        event: Event,
+        subject: Subject,
+        *,
+        too_late: bool = False,
+        after: Callable[[], Awaitable[object]] | None = None,
+    ) -> _Handling:
+        handling = self._running[event.id] = _Handling(too_late, after)
         handling.task = asyncio.create_task(self._handle(event, subject, handling), name=f"event {event.id}")
         handling.task.add_done_callback(partial(self._ended, event.id))
         return handling
@@ -192,6 +205,8 @@ class Reception:
             renewing = asyncio.create_task(self._keep_lease(event))
             try:
                 arguments = {**self._context(event.issuer, event.appid), "message": subject, "event": event}
+                if handling.after is not None:
+                    await handling.after()
                 async with asyncio.timeout(HANDLER_LIMIT):
                     reply = self._render(await call_handler(registered, arguments), subject)
                 outcome = "reply" if reply is not None else "silent"

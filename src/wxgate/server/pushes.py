@@ -9,14 +9,15 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 
 import structlog
 
-from wxgate.custody.records import DirectAccount
+from wxgate.custody.records import DirectAccount, Exchange
 from wxgate.custody.registry import Served
 from wxgate.errors import InvalidPush, StalePush, UnknownReceiver, WrongAppid
 from wxgate.events.records import EventKind, NewEvent
@@ -44,6 +45,9 @@ SUCCESS = b"success"
 XML_TYPE = b"application/xml; charset=utf-8"
 JSON_TYPE = b"application/json; charset=utf-8"
 TEXT_TYPE = b"text/plain; charset=utf-8"
+
+EXCHANGE_SECONDS = 60.0
+"""How long a handler of an authorization waits for its exchange, which rarely takes one."""
 
 _APPID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What an appid in an address can look like; nothing else is worth a look into the database."""
@@ -130,7 +134,7 @@ class Pushes:
         if event.platform != appid:
             raise WrongAppid("the event inside names another platform", found=event.platform)
         # Custody first: applied twice does no harm, but recorded and never applied would.
-        await self._node.intake.accept(event)
+        exchange = await self._node.intake.accept(event)
         shown = redact(opened.fields)
         new = NewEvent(
             dedup_key=sha256(b"component\0" + appid.encode() + b"\0" + opened.plain).hexdigest(),
@@ -145,8 +149,16 @@ class Pushes:
             source_ip=arrival.source_ip,
             fields=shown,
         )
-        fresh = await self._node.reception.announce(new, parse_component_event(shown))
+        fresh = await self._node.reception.announce(
+            new, parse_component_event(shown), after=self._end_of(exchange)
+        )
         return Answer(SUCCESS, event.info_type if fresh else "duplicate")
+
+    def _end_of(self, exchange: Exchange | None) -> Callable[[], Awaitable[object]] | None:
+        """Let a handler wait until the account that has just authorised can be called."""
+        if exchange is None:
+            return None
+        return partial(self._node.exchanges.wait, exchange.id, seconds=EXCHANGE_SECONDS)
 
     async def _accept_platform_message(self, platform: str, appid: str, arrival: Arrival) -> Answer:
         keys = await self._platform_keys(platform)
