@@ -5,13 +5,15 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from secrets import token_urlsafe
 from typing import Any
 
 from tests.harness import World, listen, serving
-from wxgate.custody.records import DirectAccount, Platform, PushCredentials
+from wxgate.custody.links import FLOW_KEPT, fingerprint
+from wxgate.custody.records import DirectAccount, Flow, Platform, PushCredentials
 from wxgate.events.handlers import Handlers
 from wxgate.protocol.envelope import Format, Mode
-from wxgate.secret import AppSecret, EncodingAESKey, PushToken, Secret
+from wxgate.secret import AppSecret, EncodingAESKey, PreAuthCode, PushToken, Secret
 from wxgate.server.app import create_app
 from wxgate.server.node import Node
 
@@ -139,3 +141,20 @@ async def another_node(world: World, handlers: Handlers | None = None) -> AsyncI
     with listen() as listener:
         async with serving(create_app(opened), listener):
             yield node, f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+async def click(world: World, pre_auth_code: str = "preauthcode@@@none") -> str:
+    """Note a click as the start page does, without the page; return its flow."""
+    now = world.clock.now()
+    flow = Flow(
+        id=token_urlsafe(16),
+        platform=world.platform.appid,
+        pre_auth_fingerprint=fingerprint(PreAuthCode(pre_auth_code)),
+        invite=None,
+        reference="",
+        return_url=None,
+        created_at=now,
+        expires_at=now + FLOW_KEPT,
+    )
+    await world.node.store.links.put_flow(flow)
+    return flow.id

@@ -11,6 +11,8 @@ from typing import Any
 import aiohttp
 
 from tests.servers.processes import ServerProcess
+from wxgate.custody.links import FLOW_KEPT
+from wxgate.custody.records import Flow
 from wxgate.emulator.running import RunningEmulator
 from wxgate.store import Store
 from wxgate.store.keyfile import load_vault
@@ -98,6 +100,15 @@ class Scene:
         pushes = await self.act("message", appid=self.appid, openid=self.openid, type="text", content=content)
         push: dict[str, Any] = pushes[0]
         return push
+
+    async def click(self) -> str:
+        """Note a click as the start page does; return its flow."""
+        flow = Flow(
+            "a-click", self.platform, "fingerprint", None, "", None, self.now(), self.now() + FLOW_KEPT
+        )
+        async with self.store() as store:
+            await store.links.put_flow(flow)
+        return flow.id
 
     def handled(self, word: str) -> list[str]:
         """List the message ids that the handler began or ended with."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -82,8 +83,9 @@ async def test_a_code_is_not_spent_in_vain(scene: Scene, stage: str) -> None:
 async def test_a_code_that_only_the_redirect_brought_is_read_back(scene: Scene) -> None:
     await scene.emulator.control("POST", "faults", {"push": "authorized", "action": "lose", "times": 1})
     await scene.fault(QUERY_AUTH, "after")
+    flow = await scene.click()
     code = (await scene.act("authorize", platform=scene.platform, appid=scene.appid))["authorization_code"]
-    status = await _get(scene, f"/authorize/{scene.platform}/return?auth_code={code.replace('@', '%40')}")
+    status = await _get(scene, f"/authorize/{scene.platform}/return?flow={flow}&auth_code={quote(code)}")
     assert status in (302, 303)
     await scene.until_fault_hit()
 

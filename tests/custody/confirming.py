@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.cast import settle
+from tests.cast import click, settle
 from tests.harness import World
 from wxgate.custody.records import Authorization, Exchange, ExchangeSource, ExchangeState, NewExchange
 from wxgate.secret import AuthorizationCode
@@ -20,6 +20,7 @@ class Confirmed:
     appid: str
     code: str
     push: str
+    flow: str
 
     async def by_push(self) -> None:
         """Let the push arrive; it must be acknowledged."""
@@ -28,7 +29,7 @@ class Confirmed:
 
     async def by_redirect(self, base: str = "") -> None:
         """Let the browser come back; it is sent on to the result."""
-        query = urlencode({"auth_code": self.code, "expires_in": "3600"})
+        query = urlencode({"flow": self.flow, "auth_code": self.code, "expires_in": "3600"})
         path = f"/authorize/{self.world.platform.appid}/return?{query}"
         answer = await self.world.fetch((base or self.world.gateway_url) + path)
         assert answer.status == 303, answer.text
@@ -52,7 +53,8 @@ async def confirm(world: World, account: dict[str, Any] | None = None, **choices
     told_of = account or await world.add_account()
     await world.control("POST", "faults", {"push": "*", "action": "lose"})
     told = await world.authorize(told_of["appid"], **choices)
-    return Confirmed(world, told_of["appid"], told["authorization_code"], told["push"]["plain"])
+    flow = await click(world, told["pre_auth_code"])
+    return Confirmed(world, told_of["appid"], told["authorization_code"], told["push"]["plain"], flow)
 
 
 async def authorization(world: World, appid: str) -> Authorization:

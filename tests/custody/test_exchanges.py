@@ -120,6 +120,7 @@ async def test_passing_trouble_is_waited_out(world: World, trouble: dict[str, An
     confirmed = await confirm(world)
     await world.add_fault(QUERY_AUTH, **trouble)
     await confirmed.by_redirect()
+    await wait_out(world)
     assert (await authorization(world, confirmed.appid)).state == "active"
     assert len(await world.calls(QUERY_AUTH)) == 2
 
@@ -130,6 +131,7 @@ async def test_a_code_that_comes_before_the_first_ticket_waits_for_it(tmp_path: 
         await confirmed.by_push()
         assert await world.calls(QUERY_AUTH) == []
         await world.push_ticket()
+        await wait_out(world)
         assert (await authorization(world, confirmed.appid)).state == "active"
 
 
@@ -199,7 +201,15 @@ async def test_a_result_that_cannot_be_written_is_not_taken_for_a_refusal(world:
         await confirmed.by_redirect()
         await until(ended)
     await rename(world, "hidden", "authorizations")
+    await wait_out(world)
     assert (await authorization(world, confirmed.appid)).state == "active"
+
+
+async def wait_out(world: World) -> None:
+    """Let the time pass for which a job is put off, and have somebody look for it."""
+    await settle(world)
+    await world.advance(timedelta(seconds=10))
+    await world.node.exchanges.sweep()
 
 
 async def rename(world: World, table: str, name: str) -> None:

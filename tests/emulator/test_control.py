@@ -51,7 +51,8 @@ async def test_a_cut_connection_is_really_cut(
 
     assert made(stage) == work_done
     assert "pre_auth_code" in await stage.component("api_create_preauthcode", token)
-    assert not caplog.records, "the server was not surprised"
+    surprised = [record for record in caplog.records if record.name.startswith("uvicorn")]
+    assert not surprised, "the server was not surprised"
 
 
 async def test_not_a_byte_comes_before_a_cut(stage: Stage) -> None:

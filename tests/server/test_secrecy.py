@@ -13,7 +13,7 @@ import pytest
 import structlog
 from sqlalchemy import text
 
-from tests.cast import Follower, add_direct, add_follower, authorize, authorized_account, settle
+from tests.cast import Follower, add_direct, add_follower, authorize, authorized_account, click, settle
 from tests.harness import Harness, World
 from tests.pushing import Sealer, post, text_message
 from wxgate.custody.records import AuthorizationFilter, ExchangeSource, NewExchange
@@ -98,8 +98,10 @@ async def stumble(world: World, follower: Follower) -> None:
         await post(world, path, bad)
     start = await world.fetch(f"/authorize/{world.platform.appid}/start?kind=pc", Referer=world.gateway_url)
     assert start.status == 302
-    code = (await world.authorize(follower.appid, func_ids=[1, 3]))["authorization_code"]
-    await world.fetch(f"/authorize/{world.platform.appid}/return?auth_code={code}&expires_in=3600")
+    told = await world.authorize(follower.appid, func_ids=[1, 3])
+    flow, code = await click(world, told["pre_auth_code"]), told["authorization_code"]
+    back = f"/authorize/{world.platform.appid}/return?flow={flow}&auth_code={code}&expires_in=3600"
+    await world.fetch(back)
     for table in ("tickets", "events", "exchanges", "platforms"):
         await rename(world, table, "hidden")
         await asyncio.gather(
@@ -108,7 +110,7 @@ async def stumble(world: World, follower: Follower) -> None:
             world.fetch("/metrics"),
             world.fetch("/readyz"),
         )
-        await world.fetch(f"/authorize/{world.platform.appid}/return?auth_code={code}&expires_in=3600")
+        await world.fetch(back)
         await rename(world, "hidden", table)
     await settle(world)
 

@@ -72,6 +72,7 @@ async def test_a_new_code_becomes_a_pending_job(store: Store) -> None:
         created_at=NOW,
         fence=0,
         lease_until=None,
+        maybe_spent=False,
         errcode=None,
         error="",
     )
@@ -86,12 +87,16 @@ async def test_an_unknown_job_is_none(store: Store) -> None:
 async def test_a_later_arrival_completes_the_job_that_is_there(store: Store) -> None:
     first = await store.exchanges.open(REDIRECT, now=NOW)
     second = await store.exchanges.open(PUSH, now=after(1))
-    assert second == replace(first, appid="wxaccount")
+    assert second == replace(
+        first, appid="wxaccount", source=ExchangeSource.AUTHORIZED, event_at=PUSH.event_at
+    ), "WeChat's word on when it was counts for more than ours"
+    assert await store.exchanges.open(REDIRECT, now=after(2)) == second
 
 
 async def test_a_later_arrival_never_replaces_what_was_known(store: Store) -> None:
-    first = await store.exchanges.open(replace(REDIRECT, appid="wxaccount"), now=NOW)
-    assert await store.exchanges.open(replace(PUSH, appid="wxother", flow="flow-2"), now=after(1)) == first
+    first = await store.exchanges.open(replace(PUSH, flow="flow-1"), now=NOW)
+    later = replace(PUSH, appid="wxother", flow="flow-2", event_at=after(9))
+    assert await store.exchanges.open(later, now=after(1)) == first
 
 
 async def test_many_arrivals_of_one_code_open_one_job(store: Store, other: Store) -> None:
@@ -120,7 +125,7 @@ async def test_a_job_whose_worker_died_is_claimed_with_a_higher_fence_and_the_ol
     assert taken.fence == dead.fence + 1
     assert await store.exchanges.finish(dead, GRANT, now=after(16)) is None
     assert not await store.exchanges.fail(dead, errcode=61010, error="late", now=after(16))
-    await store.exchanges.postpone(dead, error="late")
+    await store.exchanges.postpone(dead, error="late", not_before=NOW)
     assert await load(store, dead) == taken
     assert await store.authorizations.load("wxplatform", "wxaccount") is None
     assert await store.tokens.load(KEY) is None
@@ -245,20 +250,75 @@ async def test_a_failed_job_tells_why_and_is_over(store: Store) -> None:
     assert not await store.exchanges.fail(job, errcode=None, error="", now=after(2))
 
 
-async def test_a_postponed_job_can_be_claimed_at_once(store: Store) -> None:
+async def test_a_postponed_job_is_left_alone_until_its_time(store: Store) -> None:
     job = await start(store)
-    await store.exchanges.postpone(job, error="no answer")
+    await store.exchanges.postpone(job, error="no answer", not_before=after(5))
     waiting = await load(store, job)
     assert (waiting.state, waiting.error, waiting.lease_until) == (ExchangeState.PENDING, "no answer", None)
-    again = await store.exchanges.claim(job.id, now=after(1), ttl=TTL)
+    assert await store.exchanges.claim(job.id, now=after(4), ttl=TTL) is None
+    assert await store.exchanges.unfinished(now=after(4)) == []
+    again = await store.exchanges.claim(job.id, now=after(5), ttl=TTL)
     assert again is not None
     assert again.fence == job.fence + 1
+    assert not again.maybe_spent
+
+
+async def test_a_push_for_a_postponed_redirect_makes_it_due_at_once(store: Store) -> None:
+    job = await start(store, REDIRECT)
+    await store.exchanges.postpone(job, error="no ticket", not_before=after(300))
+    await store.exchanges.open(PUSH, now=after(1))
+    assert await store.exchanges.claim(job.id, now=after(1), ttl=TTL) is not None
+
+
+async def test_that_a_code_may_be_spent_is_remembered_for_ever(store: Store) -> None:
+    job = await start(store)
+    await store.exchanges.postpone(job, error="lost", not_before=NOW, maybe_spent=True)
+    again = await store.exchanges.claim(job.id, now=after(1), ttl=TTL)
+    assert again is not None
+    assert again.maybe_spent
+    await store.exchanges.postpone(again, error="busy", not_before=NOW)
+    assert (await load(store, job)).maybe_spent
+
+
+async def test_a_job_taken_over_from_the_dead_may_be_spent(store: Store) -> None:
+    job = await start(store)
+    taken = await store.exchanges.claim(job.id, now=after(15), ttl=TTL)
+    assert taken is not None
+    assert taken.maybe_spent
+
+
+async def test_a_failed_job_that_learns_its_account_is_tried_again(store: Store) -> None:
+    job = await start(store, REDIRECT)
+    assert await store.exchanges.fail(job, errcode=61010, error="code is expired", now=NOW)
+    assert (await store.exchanges.open(REDIRECT, now=after(1))).state is ExchangeState.FAILED
+    assert (await store.exchanges.open(PUSH, now=after(2))).state is ExchangeState.PENDING
+    again = await store.exchanges.claim(job.id, now=after(2), ttl=TTL)
+    assert again is not None
+    assert await store.exchanges.fail(again, errcode=61010, error="code is expired", now=after(3))
+    assert (await store.exchanges.open(PUSH, now=after(4))).state is ExchangeState.FAILED
+
+
+async def test_wechats_time_replaces_ours_after_the_exchange_too(store: Store) -> None:
+    await finish(store, await start(store, REDIRECT))
+    await store.exchanges.open(PUSH, now=after(3))
+    held = await store.authorizations.load("wxplatform", "wxaccount")
+    assert held is not None
+    assert (held.event_at, held.authorized_at) == (PUSH.event_at, PUSH.event_at)
+
+
+async def test_what_is_read_back_for_a_browser_is_credited_to_nobody(store: Store) -> None:
+    await store.links.put_flow(flow())
+    job = await start(store, REDIRECT)
+    authorization = await store.exchanges.finish(job, GRANT, now=after(2), bind_flow=False)
+    assert authorization is not None
+    assert authorization.reference == ""
+    assert await store.exchanges.find_by_flow("flow-1") == []
 
 
 async def test_a_finished_job_is_not_postponed(store: Store) -> None:
     job = await start(store)
     await finish(store, job)
-    await store.exchanges.postpone(job, error="late")
+    await store.exchanges.postpone(job, error="late", not_before=NOW)
     assert (await load(store, job)).state is ExchangeState.DONE
 
 
@@ -271,7 +331,7 @@ async def test_the_jobs_of_a_flow_are_listed_newest_first(store: Store) -> None:
     assert [job.code.reveal() for job in jobs] == ["code-3", "code-2", "code-1"]
 
 
-async def test_an_account_is_open_while_a_job_is_or_may_be_for_it(store: Store) -> None:
+async def test_an_account_is_open_while_a_job_is_for_it(store: Store) -> None:
     async def is_open(platform: str = "wxplatform", appid: str = "wxaccount") -> bool:
         return await store.exchanges.is_open(platform, appid)
 
@@ -281,9 +341,9 @@ async def test_an_account_is_open_while_a_job_is_or_may_be_for_it(store: Store) 
     assert not await is_open(appid="wxsomebodyelse")
     assert not await is_open(platform="wxother")
     await store.exchanges.open(replace(REDIRECT, code=AuthorizationCode("code-2")), now=NOW)
-    assert await is_open(appid="wxsomebodyelse"), "a redirect does not tell whose code it is"
+    assert not await is_open(appid="wxsomebodyelse"), "a stranger's code opens nobody's account"
     await finish(store, job)
-    assert await is_open()
+    assert not await is_open()
 
 
 async def test_jobs_nobody_works_on_are_listed_oldest_first(store: Store) -> None:

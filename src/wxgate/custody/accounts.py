@@ -22,6 +22,9 @@ MINI_PROGRAM = "mini_program"
 RECHECK = timedelta(seconds=2)
 """How long an unknown account is not looked up again, so that its pushes cost no query each."""
 
+MOST_UNKNOWN = 1000
+"""How many unknown accounts are remembered; the appid in a push's address is not signed."""
+
 FAR_PAST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -50,7 +53,10 @@ class Accounts:
             self._unknown.pop(appid, None)
             self._user_names[appid] = info.user_name
             return info.user_name
+        self._unknown.pop(appid, None)
         self._unknown[appid] = now
+        if len(self._unknown) > MOST_UNKNOWN:
+            del self._unknown[next(iter(self._unknown))]
         return ""
 
     async def load(self, appid: str) -> AccountInfo | None:

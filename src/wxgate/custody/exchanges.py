@@ -16,7 +16,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -25,18 +25,22 @@ from wxgate.clock import Clock
 from wxgate.custody.accounts import Accounts
 from wxgate.custody.keeper import TokenKeeper
 from wxgate.custody.ports import AuthorizationStore, ExchangeStore
-from wxgate.custody.records import Exchange, ExchangeState, FetchedToken, Grant, NewExchange
+from wxgate.custody.records import (
+    Exchange,
+    ExchangeSource,
+    ExchangeState,
+    FetchedToken,
+    Grant,
+    NewExchange,
+)
 from wxgate.custody.sources import component_key
 from wxgate.errors import (
     Busy,
     CodeRejected,
-    ConfigError,
     GatewayError,
-    IpNotRegistered,
-    RateLimited,
+    LinkRefused,
+    NotAuthorizedByAccount,
     StorageError,
-    TicketMissing,
-    TicketRejected,
     UpstreamError,
     WeChatError,
 )
@@ -57,17 +61,17 @@ RETRY_SECONDS = (0.2, 1.0, 3.0)
 
 POLL_SECONDS = 0.1
 
-PASSING = (
-    UpstreamError,
-    StorageError,
-    Busy,
-    RateLimited,
-    TicketMissing,
-    TicketRejected,
-    IpNotRegistered,
-    ConfigError,
-)
-"""Troubles that say nothing about the code itself, so that the job waits and tries again."""
+SPENT = 61010
+"""WeChat's word for a code that was good once: used or expired."""
+
+BACKOFF_MOST = timedelta(minutes=5)
+
+CODES_PER_FLOW = 3
+"""How many different codes one click may bring: WeChat gives one or two, a stranger as many as he likes."""
+
+
+class _MaybeSpent(UpstreamError):
+    """The code may be spent, and what it brought was not heard, or could not be written."""
 
 
 class Exchanges:
@@ -94,7 +98,14 @@ class Exchanges:
         self._running: dict[str, asyncio.Task[None]] = {}
 
     async def submit(self, new: NewExchange) -> Exchange:
-        """Make the job durable and start on it; return it as it stands, at once."""
+        """Make the job durable and start on it; return it as it stands, at once.
+
+        Raises LinkRefused for one code too many by the same click.
+        """
+        if new.source is ExchangeSource.REDIRECT and new.flow is not None:
+            known = await self._store.find_by_flow(new.flow)
+            if len(known) >= CODES_PER_FLOW and new.code not in {job.code for job in known}:
+                raise LinkRefused("this click has brought too many codes", reason="used")
         job = await self._store.open(new, now=self._clock.now())
         if job.state in (ExchangeState.PENDING, ExchangeState.EXCHANGING):
             self._start(job.id)
@@ -155,25 +166,34 @@ class Exchanges:
                 return
             try:
                 await self._attempt(job)
-            except PASSING as trouble:
-                await self._put_off(job, trouble)
-            except GatewayError as refusal:
+            except (CodeRejected, NotAuthorizedByAccount) as refusal:
                 await self._fail(job, refusal)
                 return
+            except GatewayError as trouble:
+                # It says nothing about the code itself, which stays good for an hour.
+                soon = pause is not None and isinstance(trouble, (UpstreamError, Busy))
+                await self._put_off(job, trouble, soon=soon)
+                if pause is None or not soon:
+                    return
+                await asyncio.sleep(pause)
             else:
                 return
-            if pause is not None:
-                await asyncio.sleep(pause)
 
     async def _attempt(self, job: Exchange) -> None:
+        bind_flow = True
         try:
             granted = await self._call(job.platform, self._exchange_call(job))
         except CodeRejected as rejected:
-            found = await self._read_back(job)
+            found = await self._read_back(job, rejected)
             if found is None:
                 raise rejected from None
-            granted = found
-        authorization = await self._store.finish(job, self._grant(granted), now=self._clock.now())
+            granted, bind_flow = found, job.appid is not None
+        try:
+            authorization = await self._store.finish(
+                job, self._grant(granted), now=self._clock.now(), bind_flow=bind_flow
+            )
+        except StorageError as error:
+            raise _MaybeSpent(str(error), sent=True) from error
         if authorization is None:
             return  # Overtaken after the lease ended; whoever did it has committed the result.
         self._keeper.forget_account(job.platform, granted.appid)
@@ -182,27 +202,40 @@ class Exchanges:
         await self._accounts.refresh_quietly(job.platform, granted.appid)
 
     def _exchange_call(self, job: Exchange) -> Callable[[AccessToken], Awaitable[Granted]]:
-        return lambda token: self._component.exchange(job.platform, ComponentToken.of(token), job.code)
+        async def spend(token: AccessToken) -> Granted:
+            try:
+                return await self._component.exchange(job.platform, ComponentToken.of(token), job.code)
+            except UpstreamError as error:
+                if error.sent:
+                    raise _MaybeSpent(str(error), sent=True) from None
+                raise
+
+        return spend
 
     async def _call(self, platform: str, call: Callable[[AccessToken], Awaitable[T]]) -> T:
         return await self._keeper.using(component_key(platform), call)
 
-    async def _read_back(self, job: Exchange) -> Granted | None:
-        """Find what a spent code granted: only if we may have spent it, or a push vouches for the account."""
-        if job.appid is not None:
-            read = partial(self._component.authorizer_info, job.platform)
+    async def _read_back(self, job: Exchange, rejected: CodeRejected) -> Granted | None:
+        """Find what a spent code granted.
+
+        Where a push named the account, its information tells. A code that only a browser brought is
+        believed to be ours only if we may have spent it ourselves and WeChat says that it is spent (61010,
+        never 61009); the account found is kept, but credited to no tenant: the browser may be a stranger's.
+        """
+        if (appid := job.appid) is not None:
             try:
-                _, granted = await self._call(
-                    job.platform, lambda token: read(ComponentToken.of(token), job.appid or "")
-                )
-            except WeChatError as error:
-                if isinstance(error, PASSING):
-                    raise
+                _, granted = await self._call(job.platform, partial(self._ask_about, job.platform, appid))
+            except (NotAuthorizedByAccount, CodeRejected):
                 return None
             return granted if granted.refresh_token else None
-        if job.fence <= 1:
+        if rejected.errcode != SPENT or not job.maybe_spent:
             return None
         return await self._call(job.platform, lambda token: self._search_list(job, ComponentToken.of(token)))
+
+    async def _ask_about(
+        self, platform: str, appid: str, token: AccessToken
+    ) -> tuple[dict[str, Any], Granted]:
+        return await self._component.authorizer_info(platform, ComponentToken.of(token), appid)
 
     async def _search_list(self, job: Exchange, token: ComponentToken) -> Granted | None:
         """Find the account that authorised when this job began and whose refresh token is not ours yet.
@@ -235,12 +268,16 @@ class Exchanges:
             )
         return Grant(granted.appid, granted.refresh_token, granted.func_ids, access)
 
-    async def _put_off(self, job: Exchange, trouble: GatewayError) -> None:
-        if self._clock.now() - job.created_at > GIVE_UP_AFTER:
+    async def _put_off(self, job: Exchange, trouble: GatewayError, *, soon: bool) -> None:
+        now = self._clock.now()
+        if now - job.created_at > GIVE_UP_AFTER:
             await self._fail(job, trouble)
             return
         log.warning("exchange.put_off", platform=job.platform, source=job.source, error=str(trouble))
-        await self._store.postpone(job, error=str(trouble))
+        wait = timedelta(0) if soon else min(timedelta(seconds=2 ** min(job.fence, 10)), BACKOFF_MOST)
+        await self._store.postpone(
+            job, error=str(trouble), not_before=now + wait, maybe_spent=isinstance(trouble, _MaybeSpent)
+        )
 
     async def _fail(self, job: Exchange, refusal: GatewayError) -> None:
         errcode = refusal.errcode if isinstance(refusal, WeChatError) else None

@@ -31,6 +31,12 @@ FLOW_KEPT = timedelta(days=1)
 """How long a click is remembered: the code lives an hour, the merchant's return page a day."""
 
 
+MOST_SETS = 50
+"""How many permission sets one link may ask for; nobody would read a longer list."""
+
+LONGEST_APPID = 64
+
+
 class Signer(Protocol):
     """Signs short texts with keys that survive rotation."""
 
@@ -167,8 +173,13 @@ def check_choices(choices: LinkChoices) -> None:
         raise LinkRefused(
             f"auth_type {choices.auth_type} does not exist; WeChat knows {known}", reason="bad_choice"
         )
-    if choices.biz_appid is not None and not (choices.biz_appid.isalnum() and choices.biz_appid.isascii()):
+    appid = choices.biz_appid
+    if appid is not None and not (appid.isalnum() and appid.isascii() and len(appid) <= LONGEST_APPID):
         raise LinkRefused("biz_appid is not an appid", reason="bad_choice")
+    if len(choices.category_ids) > MOST_SETS:
+        raise LinkRefused(f"a link asks for at most {MOST_SETS} permission sets", reason="bad_choice")
+    if not all(0 <= each < 100_000 for each in choices.category_ids):
+        raise LinkRefused("category_id_list is numbers of at most five digits", reason="bad_choice")
 
 
 def check_return_url(url: str | None) -> None:

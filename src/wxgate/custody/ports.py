@@ -167,7 +167,9 @@ class ExchangeStore(Protocol):
         """Insert a PENDING job for (platform, code), or load the one that is there.
 
         A later arrival fills in `appid` and `flow` where they were unknown; of a flow that comes when the job
-        is DONE, the reference is still bound to an authorization that has none.
+        is DONE, the reference is still bound to an authorization that has none. A push that follows a
+        redirect puts WeChat's time in place of ours. A FAILED job that learns its `appid` is PENDING again,
+        as it can now be read back.
         """
         ...
 
@@ -180,16 +182,23 @@ class ExchangeStore(Protocol):
         ...
 
     async def claim(self, exchange_id: str, *, now: datetime, ttl: timedelta) -> Exchange | None:
-        """Move PENDING, or EXCHANGING with an ended lease, to EXCHANGING with a higher fence; else None."""
+        """Move PENDING, or EXCHANGING with an ended lease, to EXCHANGING with a higher fence; else None.
+
+        Taken over from an ended lease, the job is `maybe_spent`; one put off is left alone until its time.
+        """
         ...
 
-    async def finish(self, exchange: Exchange, grant: Grant, *, now: datetime) -> Authorization | None:
+    async def finish(
+        self, exchange: Exchange, grant: Grant, *, now: datetime, bind_flow: bool = True
+    ) -> Authorization | None:
         """Commit the result of a code in one transaction, if the fence is still the job's; else return None.
 
         Writes the authorization ACTIVE (unless it was revoked by an event newer than the exchange's
         `event_at`), its refresh token with history (reason = the source), func_ids, the access token (fence
         raised, version + 1; removed where the grant brings none), and the job DONE with its appid. Counts the
         flow as one use of its invite, once, and binds its reference, unless others have used the invite up.
+        With `bind_flow` false the job loses its flow: what it brought is kept, but shown and credited to
+        nobody.
         """
         ...
 
@@ -197,16 +206,21 @@ class ExchangeStore(Protocol):
         """Move the job to FAILED, if the fence is still the job's."""
         ...
 
-    async def postpone(self, exchange: Exchange, *, error: str) -> None:
-        """Put the job back to PENDING for a later attempt, if the fence is still the job's."""
+    async def postpone(
+        self, exchange: Exchange, *, error: str, not_before: datetime, maybe_spent: bool = False
+    ) -> None:
+        """Put the job back to PENDING for an attempt at a later time, if the fence is still the job's.
+
+        `maybe_spent` is remembered for ever.
+        """
         ...
 
     async def is_open(self, platform: str, appid: str) -> bool:
-        """Tell whether a job of this platform that is or may be for this account is PENDING or EXCHANGING."""
+        """Tell whether a job of this platform for this account is PENDING or EXCHANGING."""
         ...
 
     async def unfinished(self, *, now: datetime, limit: int = 100) -> Sequence[Exchange]:
-        """List jobs that are PENDING, or EXCHANGING with an ended lease, oldest first."""
+        """List jobs that may be claimed: those a push vouches for first, then oldest first."""
         ...
 
 

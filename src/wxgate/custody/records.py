@@ -183,7 +183,10 @@ class NewExchange:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """The durable job of turning one code into an authorization; `fence` grows with every attempt."""
+    """The durable job of turning one code into an authorization; `fence` grows with every attempt.
+
+    `maybe_spent` is true once WeChat may have taken the code from us without our hearing the answer.
+    """
 
     id: str
     platform: str
@@ -196,6 +199,7 @@ class Exchange:
     created_at: datetime
     fence: int
     lease_until: datetime | None
+    maybe_spent: bool
     errcode: int | None
     error: str
 

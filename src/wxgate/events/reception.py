@@ -11,6 +11,7 @@ it runs on, and what it returns is kept in the record as too late.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -36,6 +37,9 @@ LEASE = timedelta(seconds=6)
 HANDLER_LIMIT = 300.0
 """Seconds after which a handler is stopped; far past any reply, it only frees what it holds."""
 
+ATTEMPTS = 3
+"""How many nodes may die over one event before it is left alone: the next would die as well."""
+
 POLL_SECONDS = 0.1
 
 SETTLED = timedelta(seconds=20)
@@ -57,8 +61,8 @@ class ReceptionListener(Protocol):
 class _Handling:
     """A handler under way.
 
-    `too_late` is set when nobody waits for its reply any more, `replying` when the reply is being committed:
-    so what is recorded as a reply is what was sent.
+    It is called when `after` has returned. `too_late` is set when nobody waits for its reply any more,
+    `replying` when the reply is being committed: so what is recorded as a reply is what was sent.
     """
 
     too_late: bool = False
@@ -111,6 +115,8 @@ class Reception:
                 )
                 if claimed is not None:
                     log.warning("event.taken_over", event_id=event.id, appid=event.appid)
+                    if await self._is_deadly(claimed):
+                        return None
                     return await self._in_time(self._start(claimed, message), end)
             await asyncio.sleep(min(POLL_SECONDS, left))
             event = await self._inbox.load(event.id) or event
@@ -143,14 +149,15 @@ class Reception:
         now = self._clock.now()
         count = 0
         for event in await self._inbox.abandoned(now=now):
-            if event.received_at + SETTLED > now:
+            if event.received_at + SETTLED > now or event.id in self._running:
                 continue
             claimed = await self._inbox.claim(event.id, holder=self._holder, now=now, lease_until=now + LEASE)
             if claimed is None:
                 continue
             count += 1
-            log.warning("event.handled_after_crash", event_id=event.id, appid=event.appid)
-            self._start(claimed, revive(claimed), too_late=True)
+            if not await self._is_deadly(claimed):
+                log.warning("event.handled_after_crash", event_id=event.id, appid=event.appid)
+                self._start(claimed, revive(claimed), too_late=True)
         return count
 
     async def close(self) -> None:
@@ -179,7 +186,7 @@ class Reception:
         return handling
 
     def _ended(self, event_id: int, task: asyncio.Task[str | None]) -> None:
-        del self._running[event_id]
+        self._running.pop(event_id, None)
         if not task.cancelled() and (fault := task.exception()) is not None:
             # The event is open in the record, and is taken over when the lease has ended.
             log.error("event.interrupted", event_id=event_id, exc_info=fault)
@@ -206,14 +213,15 @@ class Reception:
             try:
                 arguments = {**self._context(event.issuer, event.appid), "message": subject, "event": event}
                 if handling.after is not None:
-                    await handling.after()
+                    with contextlib.suppress(GatewayError):  # the handler is called all the same, only sooner
+                        await handling.after()
                 async with asyncio.timeout(HANDLER_LIMIT):
                     reply = self._render(await call_handler(registered, arguments), subject)
                 outcome = "reply" if reply is not None else "silent"
             except InvalidReply as fault:
                 state, error, outcome = EventState.FAILED, str(fault), "invalid_reply"
                 log.error("reply.invalid", event_id=event.id, appid=event.appid, error=error)
-            except (Exception, asyncio.CancelledError) as fault:
+            except (Exception, SystemExit, asyncio.CancelledError) as fault:
                 if (task := asyncio.current_task()) is not None and task.cancelling():
                     raise  # It is us who are being stopped; the event is taken over later.
                 state, error, outcome = EventState.FAILED, f"{type(fault).__name__}: {fault}", "failed"
@@ -228,6 +236,14 @@ class Reception:
             return None  # Somebody else holds the event by now, and answers.
         self._listener.handled(event, outcome, loop.time() - began)
         return reply
+
+    async def _is_deadly(self, event: Event) -> bool:
+        """Give up an event that has ended every node that touched it."""
+        if event.attempts <= ATTEMPTS:
+            return False
+        log.error("event.given_up", event_id=event.id, appid=event.appid, attempts=event.attempts)
+        await self._finish(event, EventState.FAILED, None, "every node that handled this died over it")
+        return True
 
     async def _finish(self, event: Event, state: EventState, reply: str | None, error: str) -> bool:
         return await self._inbox.finish(

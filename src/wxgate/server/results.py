@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from wxgate.custody.links import FLOW_KEPT, signed_return
+from wxgate.custody.links import signed_return
 from wxgate.custody.records import (
     AuthorizationState,
     Exchange,
@@ -58,25 +58,27 @@ class Results:
         code = visit.code()
         if code is None:
             return self._front.trouble(visit, BAD_CODE, _restart(platform, flow))
+        if flow is None:
+            # Nobody clicked here for it. If it is a merchant's all the same, WeChat's push brings the code.
+            return self._front.trouble(visit, UNKNOWN_RESULT, _restart(platform, None))
         new = NewExchange(
             platform.appid,
             code,
             ExchangeSource.REDIRECT,
-            # WeChat's own times are whole seconds, and the merchant confirmed after the click, not before.
-            event_at=(flow.created_at if flow else self._node.clock.now()).replace(microsecond=0),
-            flow=flow.id if flow else None,
+            # WeChat's own times are whole seconds; its push, when it comes, puts them right.
+            event_at=self._node.clock.now().replace(microsecond=0),
+            flow=flow.id,
         )
-        job = await self._node.exchanges.submit(new)
-        result = f"{self._front.base}/authorize/{platform.appid}/result/{flow.id if flow else job.id}"
-        return ("bound" if flow else "unbound"), redirect(result, Referrer.NONE)
+        await self._node.exchanges.submit(new)
+        result = f"{self._front.base}/authorize/{platform.appid}/result/{flow.id}"
+        return "taken", redirect(result, Referrer.NONE)
 
     async def show(self, visit: Visit) -> Outcome:
         """Show what a code brought, or that it is being worked on."""
         platform = await self._front.platform(visit)
-        id = as_id(visit.path("id"))
-        flow = await self._flow(platform, id)
-        job = await self._job(platform, id, flow, 0 if visit.is_head else WAIT_SECONDS)
-        if job is None:
+        flow = await self._flow(platform, as_id(visit.path("id")))
+        job = await self._job(flow, 0 if visit.is_head else WAIT_SECONDS) if flow else None
+        if flow is None or job is None:
             return self._front.trouble(visit, UNKNOWN_RESULT, _restart(platform, flow))
         match job.state:
             case ExchangeState.DONE:
@@ -87,16 +89,16 @@ class Results:
             case _:
                 return "working", self._front.page(visit, "working.html", {"refresh": REFRESH_SECONDS})
 
-    async def _authorized(
-        self, visit: Visit, platform: Platform, job: Exchange, flow: Flow | None
-    ) -> Outcome:
+    async def _authorized(self, visit: Visit, platform: Platform, job: Exchange, flow: Flow) -> Outcome:
         appid = job.appid or ""
         authorization = await self._node.authorizations.load(platform.appid, appid)
         if authorization is None or authorization.state is AuthorizationState.REVOKED:
             context = {"appid": appid, **self._front.restart(_restart(platform, flow))}
             return "revoked", self._front.page(visit, "revoked.html", context)
         account = await self._node.accounts.load(appid)
-        onward = self._onward(platform, flow, "authorized", appid)
+        # An account that others' use of the invite left unbound is not announced in the tenant's name.
+        bound = authorization.reference == flow.reference
+        onward = self._onward(platform, flow, "authorized", appid) if bound else None
         young = self._node.clock.now() - job.created_at < NAME_WITHIN
         context = {
             "name": platform.name,
@@ -111,23 +113,14 @@ class Results:
     async def _flow(self, platform: Platform, id: str | None) -> Flow | None:
         return await self._node.links.load_flow(platform.appid, id) if id else None
 
-    async def _job(
-        self, platform: Platform, id: str | None, flow: Flow | None, seconds: float
-    ) -> Exchange | None:
+    async def _job(self, flow: Flow, seconds: float) -> Exchange | None:
         """Find the exchange a result page is about, and wait for it a little."""
-        exchanges = self._node.exchanges
-        if flow is not None:
-            job = await exchanges.find_by_flow(flow.id)
-            if job is not None:
-                await exchanges.wait(job.id, seconds=seconds)
-                # The push may have brought another code for the same click, and that one may have done it.
-                job = await exchanges.find_by_flow(flow.id)
-            return job
-        job = await exchanges.wait(id, seconds=0) if id else None
-        outdated = job is not None and self._node.clock.now() >= job.created_at + FLOW_KEPT
-        if job is None or job.platform != platform.appid or outdated:
-            return None
-        return await exchanges.wait(job.id, seconds=seconds)
+        job = await self._node.exchanges.find_by_flow(flow.id)
+        if job is not None:
+            await self._node.exchanges.wait(job.id, seconds=seconds)
+            # The push may have brought another code for the same click, and that one may have done it.
+            job = await self._node.exchanges.find_by_flow(flow.id)
+        return job
 
     def _onward(self, platform: Platform, flow: Flow | None, state: str, appid: str | None) -> Onward | None:
         """Make the way to the tenant's own site, where the invite named one."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wxgate.custody.records import (
@@ -65,18 +65,13 @@ class SqlExchanges:
                 event_at=new.event_at,
                 created_at=now,
                 fence=0,
+                maybe_spent=False,
                 error="",
             )
-            completed = statement.on_conflict_do_update(
-                index_elements=["platform", "fingerprint"],
-                set_={
-                    "appid": func.coalesce(exchanges.c.appid, statement.excluded.appid),
-                    "flow": func.coalesce(exchanges.c.flow, statement.excluded.flow),
-                },
-            )
-            row = (await connection.execute(completed.returning(*exchanges.c))).one()
-            if row.state == ExchangeState.DONE and row.flow and row.flow == new.flow:
-                await _bind_late(connection, row)
+            inserted = statement.on_conflict_do_nothing(index_elements=["platform", "fingerprint"])
+            row = (await connection.execute(inserted.returning(*exchanges.c))).first()
+            if row is None:
+                row = await _complete(connection, new, name)
         return self._read(row)
 
     async def load(self, exchange_id: str) -> Exchange | None:
@@ -103,13 +98,18 @@ class SqlExchanges:
                         state=ExchangeState.EXCHANGING.value,
                         fence=exchanges.c.fence + 1,
                         lease_until=now + ttl,
+                        maybe_spent=or_(
+                            exchanges.c.maybe_spent, exchanges.c.state == ExchangeState.EXCHANGING.value
+                        ),
                     )
                     .returning(*exchanges.c)
                 )
             ).first()
         return self._read(row) if row else None
 
-    async def finish(self, exchange: Exchange, grant: Grant, *, now: datetime) -> Authorization | None:
+    async def finish(
+        self, exchange: Exchange, grant: Grant, *, now: datetime, bind_flow: bool = True
+    ) -> Authorization | None:
         """Commit all that a code brought, in one transaction."""
         async with self._database.write() as connection:
             ended = await self._end(
@@ -117,7 +117,13 @@ class SqlExchanges:
             )
             if ended is None:
                 return None
-            reference = await use_flow(connection, ended.flow) if ended.flow else ""
+            reference = ""
+            if not bind_flow:
+                await connection.execute(
+                    update(exchanges).where(exchanges.c.id == exchange.id).values(flow=None)
+                )
+            elif ended.flow:
+                reference = await use_flow(connection, ended.flow)
             await self._grant(connection, exchange, grant, reference=reference, now=now)
             row = await lock_row(connection, exchange.platform, grant.appid)
         assert row is not None
@@ -136,10 +142,12 @@ class SqlExchanges:
             )
         return ended is not None
 
-    async def postpone(self, exchange: Exchange, *, error: str) -> None:
+    async def postpone(
+        self, exchange: Exchange, *, error: str, not_before: datetime, maybe_spent: bool = False
+    ) -> None:
         """Put a job back."""
         async with self._database.write() as connection:
-            await self._end(
+            ended = await self._end(
                 connection,
                 exchange,
                 state=ExchangeState.PENDING,
@@ -147,6 +155,12 @@ class SqlExchanges:
                 error=error,
                 errcode=None,
             )
+            if ended is not None:
+                await connection.execute(
+                    update(exchanges)
+                    .where(exchanges.c.id == exchange.id)
+                    .values(not_before=not_before, maybe_spent=maybe_spent or exchanges.c.maybe_spent)
+                )
 
     async def is_open(self, platform: str, appid: str) -> bool:
         """Tell whether a job that is or may be for this account is not ended."""
@@ -155,7 +169,7 @@ class SqlExchanges:
             .where(
                 exchanges.c.platform == platform,
                 exchanges.c.state.in_(OPEN),
-                or_(exchanges.c.appid == appid, exchanges.c.appid.is_(None)),
+                exchanges.c.appid == appid,
             )
             .limit(1)
         )
@@ -164,7 +178,11 @@ class SqlExchanges:
 
     async def unfinished(self, *, now: datetime, limit: int = 100) -> Sequence[Exchange]:
         """List the jobs that nobody works on."""
-        query = select(exchanges).where(_unattended(now)).order_by(exchanges.c.created_at).limit(limit)
+        # What a stranger's browser brought never stands before what WeChat itself pushed.
+        hearsay = case((exchanges.c.source == ExchangeSource.REDIRECT.value, 1), else_=0)
+        query = (
+            select(exchanges).where(_unattended(now)).order_by(hearsay, exchanges.c.created_at).limit(limit)
+        )
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
         return [self._read(row) for row in rows]
@@ -246,6 +264,7 @@ class SqlExchanges:
             created_at=row.created_at,
             fence=row.fence,
             lease_until=row.lease_until,
+            maybe_spent=row.maybe_spent,
             errcode=row.errcode,
             error=row.error,
         )
@@ -254,7 +273,10 @@ class SqlExchanges:
 def _unattended(now: datetime) -> ColumnElement[bool]:
     """Match jobs that wait, or whose worker's lease has ended."""
     return or_(
-        exchanges.c.state == ExchangeState.PENDING.value,
+        and_(
+            exchanges.c.state == ExchangeState.PENDING.value,
+            or_(exchanges.c.not_before.is_(None), exchanges.c.not_before <= now),
+        ),
         and_(exchanges.c.state == ExchangeState.EXCHANGING.value, exchanges.c.lease_until <= now),
     )
 
@@ -265,11 +287,32 @@ def _closed_since(authorization: Row[Any], event_at: datetime) -> bool:
     return closed
 
 
-async def _bind_late(connection: AsyncConnection, job: Row[Any]) -> None:
-    """Bind the reference of a flow that became known when its code was exchanged already."""
-    if reference := await use_flow(connection, job.flow):
+async def _complete(connection: AsyncConnection, new: NewExchange, name: str) -> Row[Any]:
+    """Add to a job what a later arrival of its code knows better."""
+    mine = and_(exchanges.c.platform == new.platform, exchanges.c.fingerprint == name)
+    before = (await connection.execute(select(exchanges).where(mine).with_for_update())).one()
+    values: dict[str, Any] = {"appid": before.appid or new.appid, "flow": before.flow or new.flow}
+    if before.source == ExchangeSource.REDIRECT and new.source is not ExchangeSource.REDIRECT:
+        values |= {"source": new.source.value, "event_at": new.event_at, "not_before": None}
+    if before.state == ExchangeState.FAILED and before.appid is None and new.appid is not None:
+        values |= {"state": ExchangeState.PENDING.value, "errcode": None, "not_before": None}
+    completed = update(exchanges).where(mine).values(**values).returning(*exchanges.c)
+    row = (await connection.execute(completed)).one()
+    if row.state == ExchangeState.DONE:
+        await _learn_late(connection, before, row)
+    return row
+
+
+async def _learn_late(connection: AsyncConnection, before: Row[Any], after: Row[Any]) -> None:
+    """Tell an authorization what its code's second arrival brought: WeChat's time, the tenant's reference."""
+    mine = is_pair(after.platform, after.appid)
+    if after.event_at != before.event_at:
         await connection.execute(
             update(authorizations)
-            .where(is_pair(job.platform, job.appid), authorizations.c.reference == "")
-            .values(reference=reference)
+            .where(mine, authorizations.c.event_at == before.event_at)
+            .values(event_at=after.event_at, authorized_at=after.event_at)
+        )
+    if after.flow and after.flow != before.flow and (reference := await use_flow(connection, after.flow)):
+        await connection.execute(
+            update(authorizations).where(mine, authorizations.c.reference == "").values(reference=reference)
         )

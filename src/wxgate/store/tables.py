@@ -194,6 +194,8 @@ exchanges = Table(
     Column("created_at", Moment, nullable=False),
     Column("fence", BigInteger, nullable=False),
     Column("lease_until", Moment),
+    Column("maybe_spent", Boolean, nullable=False),
+    Column("not_before", Moment),
     Column("errcode", Integer),
     Column("error", Prose, nullable=False),
     UniqueConstraint("platform", "fingerprint"),

@@ -93,6 +93,8 @@ def upgrade() -> None:
         sa.Column("created_at", Moment(), nullable=False),
         sa.Column("fence", sa.BigInteger(), nullable=False),
         sa.Column("lease_until", Moment(), nullable=True),
+        sa.Column("maybe_spent", sa.Boolean(), nullable=False),
+        sa.Column("not_before", Moment(), nullable=True),
         sa.Column("errcode", sa.Integer(), nullable=True),
         sa.Column("error", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_exchanges")),
