@@ -20,7 +20,7 @@ SECRET_FORMS = re.compile(
     r"|(?<=access_token=)[^&\s\"']+"
     r"|(?<=secret=)[^&\s\"']+"
     r"|(?<=[?&]code=)[^&\s\"']+"
-    r"|\b\d{2}_[A-Za-z0-9_-]{60,}"
+    r"|\b\d{1,4}_[A-Za-z0-9_-]{60,}"
 )
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
@@ -12,6 +13,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from wxgate.errors import ConfigError
 
 PREFIX = "WXGATE_"
+
+Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
 
 
 class Settings(BaseSettings):
@@ -23,6 +26,7 @@ class Settings(BaseSettings):
 
     database_url: str = Field(
         "sqlite:///wxgate.db",
+        repr=False,  # may hold a password
         description="Where everything is kept: sqlite:///path for one machine, postgresql://… for many.",
     )
     keys: SecretStr = Field(
@@ -42,7 +46,8 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=64, description="Server processes on this machine.")
     trusted_proxies: str = Field(
         "",
-        description="Addresses of proxies whose X-Forwarded-For is believed, comma separated. Empty: none.",
+        description="Addresses or networks (10.0.0.0/8) of proxies whose X-Forwarded-For is believed, "
+        "comma separated. Empty: none.",
     )
     api_base_url: str = Field("https://api.weixin.qq.com", description="WeChat's API host.")
     mp_base_url: str = Field(
@@ -51,7 +56,11 @@ class Settings(BaseSettings):
     open_base_url: str = Field(
         "https://open.weixin.qq.com", description="Host of WeChat's H5 authorization page."
     )
-    outbound_proxy: str = Field("", description="HTTP proxy for calls to WeChat. Empty: none.")
+    outbound_proxy: str = Field(
+        "",
+        repr=False,  # may hold a password
+        description="HTTP proxy for calls to WeChat. Empty: none.",
+    )
     push_limit: int = Field(
         1024 * 1024,
         ge=4096,
@@ -83,10 +92,25 @@ class Settings(BaseSettings):
             )
         return value.rstrip("/")
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _known_networks(cls, value: str) -> str:
+        try:
+            _read_networks(value)
+        except ValueError as error:
+            raise ValueError(
+                f"must be addresses or networks like 127.0.0.1, 10.0.0.0/8, comma separated ({error})"
+            ) from None
+        return value
+
     @property
-    def proxies(self) -> frozenset[str]:
-        """The trusted proxies as a set."""
-        return frozenset(part.strip() for part in self.trusted_proxies.split(",") if part.strip())
+    def proxies(self) -> Networks:
+        """The trusted proxies as networks."""
+        return _read_networks(self.trusted_proxies)
+
+
+def _read_networks(text: str) -> Networks:
+    return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
 
 
 @dataclass(frozen=True, slots=True)

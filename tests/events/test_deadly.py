@@ -23,7 +23,7 @@ async def test_a_handler_that_wants_to_end_the_process_is_a_failed_handler(tmp_p
     handlers.add(("text",), leave)
     async with Harness(tmp_path, handlers=handlers) as world:
         follower = await add_follower(world, (await authorized_account(world))["appid"])
-        [push] = await follower.writes("bye")
+        push = await follower.writes("bye")
         await settle(world)
         assert push["outcome"] == "success"
         [event] = await world.node.store.inbox.find(appid=follower.appid, limit=1)

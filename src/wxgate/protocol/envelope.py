@@ -126,7 +126,7 @@ def open_push(keys: PushKeys, query: PushQuery, body: bytes, *, now: int, max_ag
         raise MalformedPush(f"The body is {found.upper()} where {keys.format.upper()} is due.")
     outer = _read(body, found)
     receiver = _receiver(outer)
-    encrypt = _sealed_part(keys.mode, query, outer)
+    encrypt = _sealed_part(keys.mode, outer)
     if encrypt is None:
         token_index = _verify(keys, query.signature, timestamp, nonce, None)
         _check_age(timestamp, now, max_age)
@@ -265,20 +265,22 @@ def _explain_signature(keys: PushKeys, query: PushQuery, timestamp: str, nonce: 
             )
 
 
-def _sealed_part(mode: Mode, query: PushQuery, outer: Fields) -> str | None:
-    """Return the Encrypt value that must be opened, or None when this push may be plain."""
-    if "Encrypt" in outer:
-        if mode is not Mode.PLAINTEXT:
-            return _text(outer, "Encrypt")
-        if "MsgType" not in outer:
+def _sealed_part(mode: Mode, outer: Fields) -> str | None:
+    """Return the Encrypt value that must be opened, or None in plaintext mode.
+
+    The query's encrypt_type has no say: it is not signed, and WeChat sends Encrypt in both other modes.
+    """
+    if mode is Mode.PLAINTEXT:
+        if "Encrypt" in outer and "MsgType" not in outer:
             raise MalformedPush(
                 "The push is encrypted, but this account is set to plaintext mode (明文模式)."
             )
-    elif mode is Mode.SAFE or (mode is Mode.COMPATIBLE and query.encrypt_type == "aes"):
+        return None
+    if "Encrypt" not in outer:
         raise MalformedPush(
             "The body has no Encrypt, and a plain body is never accepted where encryption is due."
         )
-    return None
+    return _text(outer, "Encrypt")
 
 
 def _decipher(keys: PushKeys, encrypt: str) -> tuple[bytes, int]:

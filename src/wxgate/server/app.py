@@ -84,7 +84,7 @@ class _App:
 
 def _pages(node: Node) -> Starlette:
     health = Health(node)
-    return Starlette(
+    pages = Starlette(
         routes=[
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
@@ -93,6 +93,9 @@ def _pages(node: Node) -> Starlette:
         ],
         exception_handlers={Exception: _no_trace},
     )
+    # It would send visitors on to whatever host their request names.
+    pages.router.redirect_slashes = False
+    return pages
 
 
 async def _no_trace(_: Request, error: Exception) -> Response:

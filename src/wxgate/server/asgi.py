@@ -1,21 +1,35 @@
 """The few lines of ASGI that the raw endpoints need."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, TypeAlias
 
 from wxgate.errors import MalformedPush, PushTooLarge
+from wxgate.settings import Networks
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+BODY_SECONDS = 10.0
+"""How long a whole body may take to arrive; WeChat itself gives up after five."""
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+
+async def read_body(scope: Scope, receive: Receive, limit: int, seconds: float = BODY_SECONDS) -> bytes:
     """Read a body of at most `limit` bytes; what declares itself larger is refused unread."""
     declared = header(scope, b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > limit:
         raise PushTooLarge(f"the body declares {int(declared)} bytes; the limit is {limit}")
+    try:
+        async with asyncio.timeout(seconds):
+            return await _read_whole(receive, limit)
+    except TimeoutError:
+        raise MalformedPush(f"the body did not arrive within {seconds:g} s") from None
+
+
+async def _read_whole(receive: Receive, limit: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -55,12 +69,24 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return next((value for key, value in headers if key == name), None)
 
 
-def client_ip(scope: Scope, proxies: frozenset[str]) -> str:
+def client_ip(scope: Scope, proxies: Networks) -> str:
     """Tell who called: the peer, or, behind trusted proxies, the last address none of them has."""
     client = scope.get("client")
     peer: str = client[0] if client else ""
-    if peer not in proxies:
+    if not _is_in(peer, proxies):
         return peer
-    forwarded = header(scope, b"x-forwarded-for")
-    hops = [hop.strip() for hop in (forwarded or b"").decode("latin-1").split(",") if hop.strip()]
-    return next((hop for hop in reversed(hops) if hop not in proxies), peer)
+    # Each proxy may add a line of its own; together, in their order, they are one list.
+    lines = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    hops = [hop.strip() for hop in b",".join(lines).decode("latin-1").split(",") if hop.strip()]
+    return next((hop for hop in reversed(hops) if not _is_in(hop, proxies)), peer)
+
+
+def _is_in(address: str, networks: Networks) -> bool:
+    if not networks:
+        return False
+    try:
+        found: IPv4Address | IPv6Address = ip_address(address)
+    except ValueError:
+        return False
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return any((mapped or found) in network for network in networks)

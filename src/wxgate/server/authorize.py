@@ -7,8 +7,11 @@ WeChat accepts a visitor only if the click was made on a page of the platform's 
 answers on the way keep the origin. `results` has the way back.
 """
 
+import math
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from urllib.parse import quote, urlencode
 
 import segno
@@ -22,12 +25,14 @@ from wxgate.custody.records import Invite, LinkChoices, Platform
 from wxgate.errors import GatewayError, LinkRefused
 from wxgate.protocol import permissions
 from wxgate.protocol.links import AuthType
+from wxgate.server.asgi import client_ip
 from wxgate.server.front import Answer, Front, Outcome, Restart, nothing, redirect
+from wxgate.server.limits import Limiter, household
 from wxgate.server.node import Node
 from wxgate.server.pages import Referrer
 from wxgate.server.results import Results
 from wxgate.server.texts import text
-from wxgate.server.troubles import PREFETCH, Trouble, trouble_of
+from wxgate.server.troubles import PREFETCH, TOO_MANY, Trouble, trouble_of
 from wxgate.server.visits import Visit, as_query
 
 log = structlog.get_logger("wxgate.authorize")
@@ -35,7 +40,15 @@ log = structlog.get_logger("wxgate.authorize")
 OFFERED = (AuthType.OFFICIAL_ACCOUNT, AuthType.MINI_PROGRAM, AuthType.OFFICIAL_ACCOUNT_AND_MINI_PROGRAM)
 """The choices everybody sees; others are offered where the address asks for them."""
 
+CLICKS_PER_ADDRESS = 20
+CLICKS_PER_PLATFORM = 600
+CLICK_SECONDS = 60.0
+"""How many clicks within how long lead on to WeChat: each takes a pre_auth_code, and there is a quota."""
+
 LONGEST_INVITE = 256
+
+QR_CODES_KEPT = 256
+"""How many drawn codes are remembered: to draw one takes milliseconds, in which no push is answered."""
 
 BEIJING = timezone(timedelta(hours=8))
 
@@ -56,6 +69,8 @@ class AuthorizePages:
         self._node = node
         self._front = Front(node)
         self._results = Results(self._front)
+        self._by_address = Limiter(CLICKS_PER_ADDRESS, CLICK_SECONDS)
+        self._by_platform = Limiter(CLICKS_PER_PLATFORM, CLICK_SECONDS)
 
     def routes(self) -> list[Route]:
         """List the routes; invites come first, so that no platform can take their place."""
@@ -122,7 +137,7 @@ class AuthorizePages:
             "on_phone": visit.on_phone,
             "in_wechat": visit.in_wechat,
             "address": address,
-            "qr": _qr(on_phone),
+            "qr": None if visit.on_phone else _qr(on_phone),
             "asked_type": getattr(AuthType(choices.auth_type), visit.lang),
             "biz_appid": choices.biz_appid,
             "sets": [permissions.name(id, visit.lang) for id in choices.category_ids],
@@ -141,8 +156,19 @@ class AuthorizePages:
         choices, kind = (invite.choices if invite else visit.choices()), visit.kind()
         if visit.is_from_elsewhere(self._front.base):
             return "not_from_here", redirect(self._front.base + _entry_of(visit), Referrer.ORIGIN)
+        if wait := self._wait(visit, platform):
+            result, response = self._front.trouble(visit, TOO_MANY, Restart(_entry_of(visit)))
+            response.headers["Retry-After"] = str(math.ceil(wait))
+            return result, response
         page = await self._node.links.start(platform.appid, kind, choices, invite)
         return kind, redirect(page, Referrer.ORIGIN, status=302)
+
+    def _wait(self, visit: Visit, platform: Platform) -> float:
+        """Count a click; return after how many seconds it may be made again, 0 when it is let through."""
+        now = time.monotonic()
+        address = household(client_ip(visit.request.scope, self._node.settings.proxies))
+        # One after the other: who is stopped at the first takes nothing from everybody at the second.
+        return self._by_address.take(address, now) or self._by_platform.take(platform.appid, now)
 
     async def _open_invite(self, token: str) -> Invite:
         if len(token) > LONGEST_INVITE:
@@ -187,9 +213,13 @@ def _restart(visit: Visit, trouble: Trouble) -> Restart:
     return Restart(_entry_of(visit))
 
 
+@lru_cache(QR_CODES_KEPT)
 def _qr(url: str) -> Markup:
-    """Draw a QR code as an SVG element; it holds nothing but a path."""
-    svg: str = segno.make(url, error="m", micro=False).svg_inline(
-        border=2, omitsize=True, light="#fff", svgclass=None, lineclass=None
-    )
+    """Draw a QR code as an SVG element; it holds nothing but a path.
+
+    The lowest level of correction and a given mask are enough for a clean screen; to try all eight masks
+    would take four times as long.
+    """
+    code = segno.make(url, error="l", boost_error=False, mask=0, micro=False)
+    svg: str = code.svg_inline(border=2, omitsize=True, light="#fff", svgclass=None, lineclass=None)
     return Markup(svg)  # noqa: S704

@@ -20,7 +20,10 @@ class Health:
         return JSONResponse({"status": "ok", "version": __version__, "now": now.timestamp()})
 
     async def readyz(self, _: Request) -> Response:
-        """Answer whether pushes can be taken, with the age of every platform's ticket."""
+        """Answer whether pushes can be taken, with the age of every platform's ticket.
+
+        A platform whose secrets do not open is named, and takes nobody else out of service.
+        """
         if not await self._node.store.ping():
             return JSONResponse({"status": "database_unreachable"}, status_code=503)
         tickets = {}
@@ -28,6 +31,8 @@ class Health:
             age = await self._node.tickets.age(platform.appid)
             seconds = None if age.age is None else round(age.age.total_seconds())
             tickets[platform.appid] = {"health": age.health, "age_seconds": seconds}
+        if shut := await self._node.store.platforms.list_shut():
+            return JSONResponse({"status": "degraded", "degraded": shut, "tickets": tickets})
         return JSONResponse({"status": "ready", "tickets": tickets})
 
     async def metrics(self, _: Request) -> Response:

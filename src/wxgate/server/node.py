@@ -30,7 +30,7 @@ from wxgate.server.metrics import Metrics
 from wxgate.server.runner import Runner
 from wxgate.settings import Settings
 from wxgate.store import Store
-from wxgate.store.keyfile import load_vault
+from wxgate.store.store import open_vault
 
 log = structlog.get_logger("wxgate.node")
 
@@ -73,7 +73,7 @@ class Node:
             await followed.look()
             clock = followed
         clock = clock or SystemClock()
-        vault = load_vault(settings.keys.get_secret_value(), settings.key_file)
+        vault = await open_vault(settings.database_url, settings.keys.get_secret_value(), settings.key_file)
         store = await Store.open(settings.database_url, vault)
         metrics = Metrics()
         holder = secrets.token_hex(8)

@@ -177,6 +177,11 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "授权只在您点击时开始，预加载不会消耗授权码。",
         "An authorisation starts with your click; loading ahead starts nothing.",
     ),
+    "trouble.too_many.title": ("点击太频繁了", "That was a little too often"),
+    "trouble.too_many.body": (
+        "请等一分钟再试。您的账号没有任何变化。",
+        "Please wait a minute and try again. Nothing has changed for your account.",
+    ),
     "trouble.ticket_missing.title": ("平台还没有准备好", "The platform is not ready yet"),
     "trouble.ticket_missing.body": ("请过十分钟再试。", "Please try again in ten minutes."),
     "trouble.ticket_missing.operator": (

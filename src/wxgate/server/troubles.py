@@ -35,6 +35,7 @@ class Trouble:
 CANCELLED = Trouble("cancelled", 400)
 BAD_CODE = Trouble("bad_code", 400)
 PREFETCH = Trouble("prefetch", 403)
+TOO_MANY = Trouble("too_many", 429)
 UNKNOWN_RESULT = Trouble("unknown_result", 404)
 
 

@@ -5,6 +5,7 @@ from urllib.parse import urlencode, urlsplit
 
 from starlette.requests import Request
 
+from wxgate.custody.links import check_choices
 from wxgate.custody.records import LinkChoices
 from wxgate.errors import LinkRefused
 from wxgate.protocol.links import AuthType, LinkKind
@@ -14,7 +15,7 @@ from wxgate.server.texts import choose_language
 CHOICES = ("auth_type", "biz_appid", "category_id_list")
 """The parameters of WeChat's authorization page that ours takes, by WeChat's names."""
 
-_SETS = re.compile(r"\d{1,5}(\|\d{1,5}){0,199}", re.ASCII)
+_SETS = re.compile(r"\d{1,5}(\|\d{1,5})*", re.ASCII)
 _APPID = re.compile(r"[A-Za-z0-9]{1,64}")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CODE = re.compile(r"[!-~]{1,512}")
@@ -83,7 +84,10 @@ class Visit:
         if sets and not _SETS.fullmatch(sets):
             raise LinkRefused("category_id_list is numbers joined by |", reason="bad_choice")
         ids = tuple(map(int, sets.split("|"))) if sets else ()
-        return LinkChoices(int(auth_type or AuthType.OFFICIAL_ACCOUNT_AND_MINI_PROGRAM), appid or None, ids)
+        kind = int(auth_type or AuthType.OFFICIAL_ACCOUNT_AND_MINI_PROGRAM)
+        choices = LinkChoices(kind, appid or None, ids)
+        check_choices(choices)
+        return choices
 
     def kind(self) -> LinkKind:
         """Read which of WeChat's pages is asked for; without a word, the one that fits the device."""

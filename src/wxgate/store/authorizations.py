@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, insert, select, update
@@ -36,7 +37,7 @@ class SqlAuthorizations:
         return read_authorization(self._seals, row) if row else None
 
     async def find(self, where: AuthorizationFilter) -> Sequence[Authorization]:
-        """List authorizations that match."""
+        """List authorizations that match and open."""
         query = select(authorizations).order_by(authorizations.c.platform, authorizations.c.appid)
         if where.platform is not None:
             query = query.where(authorizations.c.platform == where.platform)
@@ -46,7 +47,7 @@ class SqlAuthorizations:
             query = query.where(authorizations.c.state.in_(sorted(where.states)))
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
-        return [read_authorization(self._seals, row) for row in rows]
+        return self._seals.open_each(rows, partial(read_authorization, self._seals), "platform", "appid")[0]
 
     async def keep_refresh_token(
         self,

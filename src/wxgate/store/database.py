@@ -6,11 +6,12 @@ fails half-way for want of it.
 """
 
 import asyncio
+import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, closing, contextmanager, nullcontext
+from contextlib import asynccontextmanager, closing, contextmanager, nullcontext, suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, create_engine, event, make_url, text
@@ -75,6 +76,10 @@ def _read_options(url: URL) -> URL:
     return url.set(query={"ssl" if name == "sslmode" else name: value for name, value in url.query.items()})
 
 
+POSTGRES_TROUBLE = ("25", "40", "53", "57", "58")
+"""Classes of SQLSTATE that no value is to blame for: read-only, deadlock, no room, shutting down, disk."""
+
+
 class Database:
     """Connections to read and to write."""
 
@@ -82,6 +87,7 @@ class Database:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self._closed = False
+        self._cannot_write = False
         if self.is_sqlite:
             self._writer = _sqlite_engine(url, size=1, begin="BEGIN IMMEDIATE")
             self._batches = create_engine(
@@ -107,7 +113,7 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that writes; it is committed when the block ends, undone when it raises."""
-        with _trouble_named():
+        with self._noting_trouble():
             async with self._turn if self.is_sqlite else nullcontext(), self._writer.begin() as connection:
                 yield connection
 
@@ -117,7 +123,7 @@ class Database:
         On SQLite it runs in a thread as a whole: crossing to a thread and back for each statement, as the
         asynchronous driver does, would cost more than the statements.
         """
-        with _trouble_named():
+        with self._noting_trouble():
             if self.is_sqlite:
                 loop = asyncio.get_running_loop()
                 async with self._turn:
@@ -129,6 +135,17 @@ class Database:
         with self._batches.begin() as connection:
             return work(connection)
 
+    @contextmanager
+    def _noting_trouble(self) -> Iterator[None]:
+        """Remember whether the last attempt to write showed that the database cannot be written."""
+        try:
+            with _trouble_named():
+                yield
+        except StorageError as error:
+            self._cannot_write |= not error.refused
+            raise
+        self._cannot_write = False
+
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """Open a connection that reads."""
@@ -137,10 +154,15 @@ class Database:
                 yield connection
 
     async def ping(self) -> bool:
-        """Tell whether the database answers."""
+        """Tell whether the database answers and, when it could not be written last time, whether it can."""
         try:
-            async with asyncio.timeout(PING_SECONDS), self.read() as connection:
-                await connection.execute(text("SELECT 1"))
+            async with asyncio.timeout(PING_SECONDS):
+                async with self.read() as connection:
+                    await connection.execute(text("SELECT 1"))
+                if self._cannot_write:
+                    # It changes nothing, but is committed: a full disk shows only there.
+                    async with self.write() as connection:
+                        await connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
         except (StorageError, TimeoutError):
             return False
         return True
@@ -172,7 +194,12 @@ def _trouble_named() -> Iterator[None]:
 def _is_refusal(error: Exception) -> bool:
     """Tell whether the database answered, but did not take the values."""
     if isinstance(error, DBAPIError):
-        return not (isinstance(error, OperationalError) or error.connection_invalidated)
+        trouble = getattr(error.orig, "sqlstate", None) or ""
+        return not (
+            isinstance(error, OperationalError)
+            or error.connection_invalidated
+            or trouble.startswith(POSTGRES_TROUBLE)
+        )
     return isinstance(error, StatementError)
 
 
@@ -206,6 +233,9 @@ def use_write_ahead_log(path: str) -> None:
     waiting, `busy_timeout` or not, so the waiting is done here; call it in a thread.
     """
     deadline = time.monotonic() + LOCK_WAIT_SECONDS
+    with suppress(FileExistsError):
+        # For its owner only; what SQLite keeps beside the file gets the same mode.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
     with closing(sqlite3.connect(path, timeout=LOCK_WAIT_SECONDS)) as connection:
         while True:
             try:

@@ -45,10 +45,8 @@ class SqlPlatforms:
         return self._platform(row) if row else None
 
     async def list_platforms(self) -> Sequence[Platform]:
-        """List all platforms."""
-        async with self._database.read() as connection:
-            rows = (await connection.execute(select(platforms).order_by(platforms.c.appid))).all()
-        return [self._platform(row) for row in rows]
+        """List all platforms that open."""
+        return (await self._list_platforms())[0]
 
     async def put_direct(self, account: DirectAccount) -> None:
         """Insert or replace a direct account."""
@@ -73,10 +71,22 @@ class SqlPlatforms:
         return self._direct(row) if row else None
 
     async def list_directs(self) -> Sequence[DirectAccount]:
-        """List all direct accounts."""
+        """List all direct accounts that open."""
+        return (await self._list_directs())[0]
+
+    async def list_shut(self) -> Sequence[str]:
+        """Name the platforms and direct accounts whose secrets do not open."""
+        return (await self._list_platforms())[1] + (await self._list_directs())[1]
+
+    async def _list_platforms(self) -> tuple[list[Platform], list[str]]:
+        async with self._database.read() as connection:
+            rows = (await connection.execute(select(platforms).order_by(platforms.c.appid))).all()
+        return self._platforms.open_each(rows, self._platform, "appid")
+
+    async def _list_directs(self) -> tuple[list[DirectAccount], list[str]]:
         async with self._database.read() as connection:
             rows = (await connection.execute(select(direct_accounts).order_by(direct_accounts.c.appid))).all()
-        return [self._direct(row) for row in rows]
+        return self._directs.open_each(rows, self._direct, "appid")
 
     def _platform(self, row: Row[Any]) -> Platform:
         return Platform(

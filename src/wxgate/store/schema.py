@@ -37,7 +37,12 @@ async def revisions(url: URL) -> tuple[str | None, str]:
 
     Looking changes nothing: a SQLite file that is not there is not made.
     """
-    return (None if _is_missing(url) else await _run(url, _revision)), NEWEST
+    return await look(url, _revision), NEWEST
+
+
+async def look(url: URL, work: Callable[[Connection], T]) -> T | None:
+    """Look at a database as it is, whatever its schema; None where there is none yet."""
+    return None if _is_missing(url) else await _run(url, work)
 
 
 async def _run(url: URL, work: Callable[[Connection], T]) -> T:

@@ -1,11 +1,21 @@
 """How stores seal what they keep: every value bound to its table, column and row."""
 
 import json
+from collections.abc import Callable, Sequence
 from hashlib import sha256
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import Row
 
 from wxgate.custody.records import PushCredentials
 from wxgate.custody.vault import Vault
+from wxgate.errors import ConfigError
 from wxgate.secret import EncodingAESKey, PushToken, Secret
+
+log = structlog.get_logger("wxgate.seals")
+
+T = TypeVar("T")
 
 
 class Seals:
@@ -14,6 +24,7 @@ class Seals:
     def __init__(self, vault: Vault, table: str) -> None:
         self._vault = vault
         self._table = table
+        self._told: set[str] = set()
 
     def seal(self, secret: Secret, column: str, *row: str) -> bytes:
         """Seal a secret for one column of one row."""
@@ -37,6 +48,25 @@ class Seals:
         return PushCredentials(
             tuple(map(PushToken, plain["tokens"])), tuple(map(EncodingAESKey, plain["aes_keys"]))
         )
+
+    def open_each(
+        self, rows: Sequence[Row[Any]], read: Callable[[Row[Any]], T], *key: str
+    ) -> tuple[list[T], list[str]]:
+        """Read the rows that open, and name those that do not by their key: one must not stop the others."""
+        opened, shut = [], []
+        for row in rows:
+            try:
+                opened.append(read(row))
+            except ConfigError as error:
+                shut.append("/".join(str(row._mapping[column]) for column in key))
+                self.tell_shut(shut[-1], error)
+        return opened, shut
+
+    def tell_shut(self, key: str, error: ConfigError) -> None:
+        """Log that a row does not open; once, since some are read every few seconds."""
+        if key not in self._told:
+            self._told.add(key)
+            log.error("seal.not_opened", table=self._table, key=key, error=str(error))
 
     def _place(self, column: str, row: tuple[str, ...]) -> str:
         return "/".join((self._table, column, *row))

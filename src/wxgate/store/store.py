@@ -1,17 +1,22 @@
-"""The store: all ports on one database, with its schema up to date."""
+"""The store: all ports on one database, with its schema up to date and keys that fit."""
 
+import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from wxgate.custody.vault import Vault
+from wxgate.errors import ConfigError
 from wxgate.store.accounts import SqlAccounts
 from wxgate.store.authorizations import SqlAuthorizations
 from wxgate.store.database import Database, read_url
 from wxgate.store.exchanges import SqlExchanges
 from wxgate.store.inbox import SqlInbox
+from wxgate.store.keyfile import load_vault
 from wxgate.store.links import SqlLinks
 from wxgate.store.platforms import SqlPlatforms
 from wxgate.store.schema import upgrade
+from wxgate.store.sealed import check_keys, holds_secrets
 from wxgate.store.tickets import SqlTickets
 from wxgate.store.tokens import SqlTokens
 
@@ -32,10 +37,18 @@ class Store:
 
     @classmethod
     async def open(cls, url: str, vault: Vault) -> Self:
-        """Open the database at an address, bringing its schema up to date first."""
+        """Open the database at an address, bringing its schema up to date first.
+
+        Raises ConfigError when none of the vault's keys opens what the database holds.
+        """
         parsed = read_url(url)
         await upgrade(parsed)
         database = Database(parsed)
+        try:
+            await check_keys(database, vault)
+        except BaseException:
+            await database.close()
+            raise
         return cls(
             database,
             SqlPlatforms(database, vault),
@@ -56,3 +69,13 @@ class Store:
         """Commit what is waiting and close."""
         await self.inbox.drain()
         await self.database.close()
+
+
+async def open_vault(url: str, keys: str, key_file: Path) -> Vault:
+    """Open the vault of a database; a new key is made only where nothing is sealed with an old one."""
+    if not keys and not await asyncio.to_thread(key_file.exists) and await holds_secrets(read_url(url)):
+        raise ConfigError(
+            f"the database holds secrets, but the key file {key_file} that opens them is gone; put it back, "
+            "or say with WXGATE_KEY_FILE where it is"
+        )
+    return load_vault(keys, key_file)

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import case, delete, select
+from sqlalchemy import Row, case, delete, select
 
 from wxgate.custody.records import KeptTicket
 from wxgate.custody.vault import Vault
@@ -62,16 +63,16 @@ class SqlTickets:
             )
 
     async def newest(self, platform: str, count: int = 2) -> Sequence[KeptTicket]:
-        """Load the newest tickets."""
+        """Load the newest tickets, without those that do not open."""
         query = select(tickets).where(tickets.c.platform == platform).order_by(*NEWEST_FIRST).limit(count)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
-        return [
-            KeptTicket(
-                platform,
-                Ticket(self._seals.open(row.ticket, "ticket", platform, row.fingerprint)),
-                row.pushed_at,
-                row.received_at,
-            )
-            for row in rows
-        ]
+        return self._seals.open_each(rows, self._read, "platform", "fingerprint")[0]
+
+    def _read(self, row: Row[Any]) -> KeptTicket:
+        return KeptTicket(
+            row.platform,
+            Ticket(self._seals.open(row.ticket, "ticket", row.platform, row.fingerprint)),
+            row.pushed_at,
+            row.received_at,
+        )

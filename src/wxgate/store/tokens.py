@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wxgate.custody.records import FetchedToken, KeptToken, Lease
 from wxgate.custody.vault import Vault
+from wxgate.errors import ConfigError
 from wxgate.protocol.tokens import TokenKey, TokenKind, renew_at
 from wxgate.secret import AccessToken, AuthorizerToken, ComponentToken, DirectToken
 from wxgate.store.database import Database
@@ -33,13 +34,18 @@ class SqlTokens:
         self._seals = Seals(vault, "tokens")
 
     async def load(self, key: TokenKey) -> KeptToken | None:
-        """Load the current token."""
+        """Load the current token; one that does not open is as good as none, since it can be fetched anew."""
         query = select(tokens).where(is_key(key))
         async with self._database.read() as connection:
             row = (await connection.execute(query)).first()
         if row is None or row.token is None:
             return None
-        value = self._seals.open(row.token, "token", key.issuer, key.account, key.kind)
+        place = (key.issuer, key.account, key.kind.value)
+        try:
+            value = self._seals.open(row.token, "token", *place)
+        except ConfigError as error:
+            self._seals.tell_shut("/".join(place), error)
+            return None
         return KeptToken(
             key, TYPES.get(key.kind, AccessToken)(value), row.version, row.fetched_at, row.expires_at
         )
