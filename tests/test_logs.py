@@ -15,6 +15,8 @@ FORMS = [
     "queryauthcode%40%40%409wBLu78rSZcp",
     "refreshtoken@@@RU0Sgi7bD6apS7frS9gj8Sbws7OoDejK9Z-cm0EnCzg",
     "51_" + "n6nDZDHggtO7" * 12,
+    "7_" + "n6nDZDHggtO7" * 12,
+    "104_" + "n6nDZDHggtO7" * 12,
 ]
 
 

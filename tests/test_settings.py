@@ -64,5 +64,19 @@ def test_sealing_keys_do_not_show() -> None:
     assert "abc:def" not in repr(Settings(keys="abc:def"))  # type: ignore[arg-type]
 
 
-def test_proxies_are_a_set_of_addresses() -> None:
-    assert load_settings(trusted_proxies="10.0.0.1, 10.0.0.2,").proxies == {"10.0.0.1", "10.0.0.2"}
+def test_proxies_are_addresses_or_networks() -> None:
+    found = load_settings(trusted_proxies="10.0.0.1, 10.1.2.3/16, ::1,").proxies
+    assert list(map(str, found)) == ["10.0.0.1/32", "10.1.0.0/16", "::1/128"]
+
+
+@pytest.mark.parametrize("nonsense", ["*", "proxy.internal", "10.0.0.0/33", "10.0.0.1;10.0.0.2"])
+def test_proxies_that_are_no_addresses_are_refused(nonsense: str) -> None:
+    with pytest.raises(ConfigError, match=r"WXGATE_TRUSTED_PROXIES: .*10\.0\.0\.0/8"):
+        load_settings(trusted_proxies=nonsense)
+
+
+def test_passwords_inside_addresses_do_not_show() -> None:
+    settings = load_settings(
+        database_url="postgresql://u:hidden-db@db/wxgate", outbound_proxy="http://u:hidden-proxy@proxy:3128"
+    )
+    assert "hidden" not in repr(settings) + str(settings)

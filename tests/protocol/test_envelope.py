@@ -281,17 +281,18 @@ def test_compatible_mode_opens_the_encrypted_part_and_ignores_the_plain_one() ->
     assert _open(query, forged, keys).fields["Content"] == "你好"
 
 
-def test_compatible_mode_takes_no_plain_body_when_the_query_says_encrypted() -> None:
+@pytest.mark.parametrize("encrypt_type", ["aes", "raw", None])
+def test_compatible_mode_takes_no_plain_body_whatever_the_query_says(encrypt_type: str | None) -> None:
     query, _ = _seal(_keys(Mode.COMPATIBLE))
     with pytest.raises(MalformedPush, match="no Encrypt"):
-        _open(query, PLAIN, _keys(Mode.COMPATIBLE))
+        _open(_with(query, encrypt_type=encrypt_type), PLAIN, _keys(Mode.COMPATIBLE))
 
 
-def test_compatible_mode_takes_a_plain_body_that_is_signed() -> None:
-    query, body = _seal(_keys(Mode.PLAINTEXT))
-    assert not _open(query, body, _keys(Mode.COMPATIBLE)).encrypted
+def test_compatible_mode_is_judged_by_msg_signature_alone() -> None:
+    query, body = _seal(_keys(Mode.COMPATIBLE))
+    assert _open(_with(query, signature=None, encrypt_type=None), body, _keys(Mode.COMPATIBLE)).encrypted
     with pytest.raises(BadSignature):
-        _open(_with(query, signature="0" * 40), body, _keys(Mode.COMPATIBLE))
+        _open(_with(query, msg_signature=None), body, _keys(Mode.COMPATIBLE))
 
 
 def test_plaintext_mode_says_so_when_the_push_is_encrypted() -> None:

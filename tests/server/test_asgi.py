@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from tests.cast import add_follower, authorized_account
 from tests.harness import Harness, World
 from tests.pushing import Sealer, is_plain, messages, metric, only, post, recorded, text_message
-from wxgate.errors import ConfigError
+from wxgate.errors import ConfigError, MalformedPush
 from wxgate.server.app import create_app
-from wxgate.server.asgi import ASGIApp
+from wxgate.server.asgi import ASGIApp, read_body
 from wxgate.server.node import Node
 from wxgate.settings import Settings, load_settings
 
@@ -196,6 +197,8 @@ async def test_a_ticket_that_cannot_be_kept_is_not_acknowledged(gateway: World) 
         ("127.0.0.1", "6.6.6.6, 192.0.2.9", "192.0.2.9"),
         ("127.0.0.1, 192.0.2.9", "6.6.6.6, 192.0.2.9", "6.6.6.6"),
         ("127.0.0.1", "", "127.0.0.1"),
+        ("127.0.0.0/8, 192.0.2.0/24", "6.6.6.6, 192.0.2.9", "6.6.6.6"),
+        ("::ffff:0:0/96", "192.0.2.9", "127.0.0.1"),
     ],
 )
 async def test_the_senders_address_is_the_one_the_trusted_saw(
@@ -207,6 +210,33 @@ async def test_the_senders_address_is_the_one_the_trusted_saw(
         async with world.http.post(url, data=letter.body, headers={"X-Forwarded-For": forwarded}) as answer:
             assert answer.status == 200
         assert (await only(world, appid="wx1")).source_ip == seen
+
+
+async def test_a_sender_cannot_hide_behind_a_line_of_its_own(tmp_path: Path) -> None:
+    async with Harness(tmp_path, trusted_proxies="127.0.0.1", ticket=False) as world:
+        letter = Sealer.of_platform(world, account="gh_1").seal(text_message("gh_1"))
+        url = world.url(f"/wechat/{world.platform.appid}/messages/wx1?{letter.query}")
+        lines = CIMultiDict([("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-For", "192.0.2.9")])
+        async with world.http.post(url, data=letter.body, headers=lines) as answer:
+            assert answer.status == 200
+        assert (await only(world, appid="wx1")).source_ip == "192.0.2.9"
+
+
+@pytest.mark.parametrize("path", ["/healthz/", "/readyz/", "/metrics/"])
+async def test_nobody_is_sent_on_to_the_host_a_request_names(gateway: World, path: str) -> None:
+    answer = await gateway.fetch(path, Host="evil.example.com")
+    assert answer.status == 404
+    assert "location" not in answer.headers
+
+
+async def test_a_body_that_trickles_comes_to_an_end() -> None:
+    async def trickle() -> dict[str, Any]:
+        await asyncio.sleep(0.005)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async with asyncio.timeout(5):
+        with pytest.raises(MalformedPush, match=r"did not arrive within 0\.03 s"):
+            await read_body({"headers": []}, trickle, 10**9, seconds=0.03)
 
 
 async def test_the_limit_of_a_push_is_a_setting(tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ import segno
 
 from tests.cast import settle
 from tests.harness import Fetched, Harness, World
+from tests.pushing import metric
 from wxgate.custody.records import Authorization, LinkChoices
+from wxgate.server.authorize import CLICKS_PER_ADDRESS, _qr
 
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile/15E148 MicroMessenger/8.0.42"
 PREAUTH = "/cgi-bin/component/api_create_preauthcode"
@@ -31,7 +33,8 @@ WRONG_QUERIES = (
     "biz_appid=" + "w" * 65,
     "category_id_list=1,2",
     "category_id_list=1||2",
-    "category_id_list=" + "|".join(["1"] * 201),
+    "category_id_list=" + "|".join(["1"] * 51),
+    "category_id_list=123456",
 )
 INVITED = LinkChoices(auth_type=1, biz_appid=None, category_ids=(1, 11))
 
@@ -119,9 +122,8 @@ async def test_the_qr_code_leads_a_phone_to_our_page_and_not_to_wechats(gateway:
     address = f"{gateway.gateway_url}/authorize/{gateway.platform.appid}?auth_type=2&device=phone"
     drawn = re.search(r'<path [^>]*class="?[^>]* d="[^"]+"|<path[^>]* d="M[^"]+"/?>', page.text)
     assert drawn is not None
-    expected = segno.make(address, error="m", micro=False).svg_inline(
-        border=2, omitsize=True, light="#fff", svgclass=None, lineclass=None
-    )
+    code = segno.make(address, error="l", boost_error=False, mask=0, micro=False)
+    expected = code.svg_inline(border=2, omitsize=True, light="#fff", svgclass=None, lineclass=None)
     assert expected in page.text
     phone = await gateway.fetch(address)
     assert phone.text.index('id="h5"') < phone.text.index('id="pc"')
@@ -561,3 +563,41 @@ async def test_visits_are_counted_by_page_and_result(gateway: World) -> None:
     metrics = (await gateway.fetch("/metrics")).text
     for page, result in (("entry", "shown"), ("start", "pc"), ("entry", "unknown_platform")):
         assert f'wxgate_authorize_pages_total{{page="{page}",result="{result}"}} 1.0' in metrics
+
+
+# Too many at once
+
+
+async def test_a_phone_is_drawn_no_code_and_a_computer_gets_the_same_one_from_memory(gateway: World) -> None:
+    path = f"/authorize/{gateway.platform.appid}?category_id_list={'%7C'.join(map(str, range(10, 60)))}"
+    drawn = _qr.cache_info()
+    await gateway.fetch(path, user_agent=PHONE)
+    assert _qr.cache_info() == drawn
+    for _ in range(3):
+        assert "<svg" in (await gateway.fetch(path)).text
+    after = _qr.cache_info()
+    assert (after.misses - drawn.misses, after.hits - drawn.hits) == (1, 2)
+
+
+async def test_who_clicks_too_often_is_asked_to_wait_and_costs_wechat_nothing(gateway: World) -> None:
+    asked = [await click(gateway) for _ in range(CLICKS_PER_ADDRESS + 5)]
+    assert [answer.status for answer in asked] == [302] * CLICKS_PER_ADDRESS + [429] * 5
+    assert len(await gateway.calls(PREAUTH)) == CLICKS_PER_ADDRESS
+    refused = asked[-1]
+    assert 1 <= int(refused.headers["retry-after"]) <= 3
+    assert "点击太频繁了" in refused.text
+    assert links(refused)["重新开始授权"].endswith(f"/authorize/{gateway.platform.appid}?auth_type=3")
+    assert await metric(gateway, "wxgate_authorize_pages_total", page="start", result="too_many") == 5
+
+
+async def test_behind_a_proxy_each_visitor_has_an_allowance(tmp_path: Path) -> None:
+    async with Harness(tmp_path, trusted_proxies="127.0.0.0/8") as world:
+        start = f"/authorize/{world.platform.appid}/start?kind=pc"
+
+        async def visit(address: str) -> int:
+            return (await world.fetch(start, x_forwarded_for=address)).status
+
+        for _ in range(CLICKS_PER_ADDRESS):
+            assert await visit("2001:db8::1") == 302
+        assert await visit("2001:db8::2") == 429  # the same household
+        assert await visit("192.0.2.1") == 302

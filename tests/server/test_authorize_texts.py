@@ -23,6 +23,7 @@ from wxgate.server.troubles import (
     CANCELLED,
     LINK_STATUS,
     PREFETCH,
+    TOO_MANY,
     UNKNOWN_RESULT,
     Trouble,
     trouble_of,
@@ -83,7 +84,7 @@ def test_every_trouble_has_words_and_a_status_that_says_whose_move_it_is(error: 
 
 
 @pytest.mark.parametrize(
-    "trouble", [CANCELLED, BAD_CODE, PREFETCH, UNKNOWN_RESULT], ids=lambda each: each.name
+    "trouble", [CANCELLED, BAD_CODE, PREFETCH, TOO_MANY, UNKNOWN_RESULT], ids=lambda each: each.name
 )
 def test_every_trouble_of_a_visit_has_words(trouble: Trouble) -> None:
     assert {f"trouble.{trouble.name}.title", f"trouble.{trouble.name}.body"} <= set(TEXTS)

@@ -1,17 +1,22 @@
 """What machines ask: alive, ready, how old are the tickets, how much of what."""
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from structlog.testing import capture_logs
 
-from tests.cast import add_follower, add_platform, authorized_account
+from tests.cast import add_follower, add_platform, another_node, authorized_account
 from tests.harness import Harness, World
-from tests.pushing import metric
+from tests.pushing import Sealer, component_event, metric, post
 from tests.servers.postgres import PostgresServer
 from wxgate import __version__
+from wxgate.store.tables import platforms
 
 QUIET = {"ticket_interval": 1e9}
 
@@ -117,3 +122,51 @@ async def test_what_strangers_send_cannot_make_new_series(gateway: World) -> Non
         for path in (f"wx{number}/events", f"{number}/messages/{number}", f"direct/{number}", f"%00{number}"):
             await gateway.fetch(f"/wechat/{path}", method="POST")
     assert await series() == before > 0
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Let no file of this process grow, as if the disk had no room left."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_a_gateway_that_cannot_write_is_not_ready_until_it_can(tmp_path: Path) -> None:
+    async with Harness(tmp_path, ticket=False) as world:
+        await world.node.runner.stop()  # it, too, would find out
+        with full_disk(), capture_logs():
+            assert (await world.fetch("/readyz")).status == 200  # nobody has tried yet
+            push = await world.act("ticket", platform=world.platform.appid)
+            assert push["attempts"][0]["body"] == "try_again"
+            for _ in range(2):
+                told = await world.fetch("/readyz")
+                assert (told.status, told.text) == (503, '{"status":"database_unreachable"}')
+        await readiness(world)
+
+
+async def test_a_platform_whose_row_does_not_open_is_named_and_stops_nobody_else(gateway: World) -> None:
+    other = await add_platform(gateway)
+    async with gateway.node.store.database.write() as connection:
+        spoilt = update(platforms).where(platforms.c.appid == other.appid).values(secret=b"\x01nonsense")
+        await connection.execute(spoilt)
+    async with another_node(gateway) as (_, url):
+        with capture_logs():
+            async with gateway.http.get(f"{url}/readyz") as answer:
+                told = await answer.json()
+            assert (answer.status, told["status"], told["degraded"]) == (200, "degraded", [other.appid])
+            assert list(told["tickets"]) == [gateway.platform.appid]
+            for platform, status in ((gateway.platform, 200), (other, 503)):
+                ticket = component_event(
+                    platform.appid, "component_verify_ticket", at=1, ComponentVerifyTicket="ticket@@@new"
+                )
+                letter = Sealer.of_platform(gateway, platform).seal(ticket)
+                answered = await post(gateway, f"/wechat/{platform.appid}/events", letter, base=url)
+                assert answered.status == status, answered.text
+                page = await gateway.fetch(f"{url}/authorize/{platform.appid}")
+                assert page.status == status
+            async with gateway.http.get(f"{url}/metrics") as answer:
+                assert answer.status == 200

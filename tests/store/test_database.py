@@ -1,6 +1,7 @@
 """Addresses and connections: what people write is understood, what cannot work is refused in words."""
 
 import asyncio
+import stat
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,14 @@ async def test_a_cancelled_writer_leaves_the_way_free(store: Store) -> None:
     await asyncio.gather(writer, return_exceptions=True)
     async with asyncio.timeout(5), store.database.write() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM alembic_version")) == 1
+
+
+async def test_a_sqlite_file_is_made_for_its_owner_only(
+    sqlite_url: str, vault: Vault, tmp_path: Path
+) -> None:
+    store = await Store.open(sqlite_url, vault)
+    async with store.database.write() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+    modes = {file.suffix: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.glob("*.db*")}
+    await store.close()
+    assert modes == {".db": 0o600, ".db-wal": 0o600, ".db-shm": 0o600}

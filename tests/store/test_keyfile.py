@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.store.test_platforms import DIRECT
 from wxgate.custody.vault import KeyRing
 from wxgate.errors import ConfigError
+from wxgate.store import Store
 from wxgate.store.keyfile import load_key_file, load_vault
+from wxgate.store.store import open_vault
 
 
 @pytest.fixture
@@ -95,3 +98,31 @@ def test_keys_in_the_settings_need_no_file(path: Path) -> None:
 def test_the_vault_of_a_file_opens_what_it_sealed_before(path: Path) -> None:
     sealed = load_vault("", path).seal("secret", "table/column/row")
     assert load_vault("", path).open(sealed, "table/column/row") == "secret"
+
+
+async def test_no_new_key_is_made_for_a_database_whose_key_file_is_lost(
+    path: Path, database_url: str
+) -> None:
+    store = await Store.open(database_url, await open_vault(database_url, "", path))
+    await store.platforms.put_direct(DIRECT)
+    await store.close()
+    lost = path.rename(path.with_name("lost"))
+    with pytest.raises(ConfigError, match=f"key file {path} that opens them is gone; put it back"):
+        await open_vault(database_url, "", path)
+    assert not path.exists()
+    lost.rename(path)
+    store = await Store.open(database_url, await open_vault(database_url, "", path))
+    assert list(await store.platforms.list_directs()) == [DIRECT]
+    await store.close()
+
+
+async def test_a_database_that_holds_no_secret_yet_gets_a_new_key(path: Path, database_url: str) -> None:
+    await (await Store.open(database_url, await open_vault(database_url, "", path))).close()
+    path.unlink()
+    await (await Store.open(database_url, await open_vault(database_url, "", path))).close()
+    assert path.exists()
+
+
+async def test_to_ask_for_the_keys_makes_no_database(path: Path, sqlite_url: str, tmp_path: Path) -> None:
+    await open_vault(sqlite_url, "", path)
+    assert os.listdir(tmp_path) == ["wxgate.key"]

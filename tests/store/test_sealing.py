@@ -5,19 +5,29 @@ import logging
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import make_url, select, update
+from sqlalchemy import Select, Table, literal, make_url, select, text, update
+from structlog.testing import capture_logs
 
 from tests.store.moments import NOW, TTL, after
 from tests.store.test_platforms import DIRECT, PLATFORM
-from wxgate.custody.records import ExchangeSource, FetchedToken, Grant, KeptTicket, NewExchange
+from wxgate.custody.records import (
+    AuthorizationFilter,
+    ExchangeSource,
+    FetchedToken,
+    Grant,
+    KeptTicket,
+    NewExchange,
+)
 from wxgate.custody.vault import KeyRing, Vault
 from wxgate.errors import ConfigError, StorageError
 from wxgate.protocol.tokens import TokenKey, TokenKind
 from wxgate.secret import AuthorizationCode, AuthorizerToken, RefreshToken, Ticket
 from wxgate.store import Store
-from wxgate.store.tables import platforms
+from wxgate.store.platforms import SqlPlatforms
+from wxgate.store.tables import authorizations, direct_accounts, platforms, tickets, tokens
 
 KEY = TokenKey("wxplatform", "wxaccount", TokenKind.AUTHORIZER)
 SECRETS = (
@@ -107,15 +117,74 @@ async def test_a_sealed_value_copied_to_another_column_does_not_open(store: Stor
         await store.platforms.load_platform("wxplatform")
 
 
-async def test_without_the_key_the_error_names_the_key_and_no_secret(store: Store, database_url: str) -> None:
+async def test_without_the_key_the_error_names_the_key_and_no_secret(store: Store) -> None:
     await fill(store)
-    stranger = await Store.open(database_url, Vault(KeyRing.generate()))
+    stranger = SqlPlatforms(store.database, Vault(KeyRing.generate()))
+    with pytest.raises(ConfigError, match="not in the key ring"):
+        await stranger.load_platform("wxplatform")
+
+
+@pytest.mark.parametrize(
+    "kept", ["platforms", "direct_accounts", "authorizations"], ids=lambda kept: f"only_{kept}"
+)
+async def test_a_database_is_not_opened_with_keys_that_open_none_of_its_secrets(
+    store: Store, database_url: str, vault: Vault, kept: str
+) -> None:
+    await fill(store)
+    async with store.database.write() as connection:
+        for table in {"platforms", "direct_accounts", "authorizations"} - {kept}:
+            await connection.execute(text(f"DELETE FROM {table}"))
+    with pytest.raises(ConfigError, match="does not fit this database"):
+        await Store.open(database_url, Vault(KeyRing.generate()))
+    await (await Store.open(database_url, vault)).close()
+
+
+async def test_one_row_that_does_not_open_stops_nobody_and_is_told_once(
+    store: Store, database_url: str, vault: Vault
+) -> None:
+    await fill(store)
+    await store.platforms.put_platform(replace(PLATFORM, appid="wxspoilt"))
+    await store.platforms.put_direct(replace(DIRECT, appid="wxspoiltdirect"))
+    async with store.database.write() as connection:
+        for table, appid in ((platforms, "wxspoilt"), (direct_accounts, "wxspoiltdirect")):
+            spoilt = update(table).where(table.c.appid == appid).values(push=b"\x01nonsense")
+            await connection.execute(spoilt)
+        for table in (authorizations, tickets, tokens):
+            await connection.execute(table.insert().from_select(*spoilt_copy(table)))
+    opened = await Store.open(database_url, vault)
     try:
-        for load in (stranger.platforms.load_platform("wxplatform"), stranger.tokens.load(KEY)):
-            with pytest.raises(ConfigError, match="not in the key ring"):
-                await load
+        with capture_logs() as logs:
+            for _ in range(2):
+                assert list(await opened.platforms.list_platforms()) == [PLATFORM]
+                assert list(await opened.platforms.list_directs()) == [DIRECT]
+                assert await opened.platforms.list_shut() == ["wxspoilt", "wxspoiltdirect"]
+                found = await opened.authorizations.find(AuthorizationFilter())
+                assert [each.appid for each in found] == ["wxaccount"]
+                assert [each.ticket.reveal() for each in await opened.tickets.newest("wxplatform")] == [
+                    "ticket@@@value"
+                ]
+                assert await opened.tokens.load(KEY) is not None
+                assert await opened.tokens.load(replace(KEY, account="wxspoilt")) is None
+        with pytest.raises(ConfigError):
+            await opened.platforms.load_platform("wxspoilt")
     finally:
-        await stranger.close()
+        await opened.close()
+    told = [(line["table"], line["key"]) for line in logs if line["event"] == "seal.not_opened"]
+    assert told == [
+        ("platforms", "wxspoilt"),
+        ("direct_accounts", "wxspoiltdirect"),
+        ("authorizations", "wxplatform/wxspoilt"),
+        ("tickets", "wxplatform/spoilt"),
+        ("tokens", "wxplatform/wxspoilt/authorizer"),
+    ]
+
+
+def spoilt_copy(table: Table) -> tuple[list[str], Select[tuple[Any, ...]]]:
+    """Select a table's row once more, under another key, at which its sealed value does not open."""
+    names = [column.name for column in table.columns]
+    other = {"appid": "wxspoilt", "account": "wxspoilt", "fingerprint": "spoilt"}
+    changed = [literal(other[name]) if name in other else table.c[name] for name in names]
+    return names, select(*changed)
 
 
 async def test_after_rotation_old_values_open_and_new_ones_need_the_new_key(
