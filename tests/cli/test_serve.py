@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from tests.cli.conftest import Cli, wait_until_gone
+from wxgate.custody.vault import KeyRing
 
 ECHO = """
 from wxgate import Gateway
@@ -110,3 +111,17 @@ async def test_a_gateway_that_cannot_open_its_keys_says_so_in_a_line(cli: Cli, t
     done = await cli("serve", "--port", "0")
     assert done.code == 1
     assert "chmod 600" in done.err
+
+
+async def test_a_lost_key_file_does_not_start_a_gateway_with_a_new_key(cli: Cli, tmp_path: Path) -> None:
+    direct = ("--appid", "wxf8b4f85f3a794e77", "--name", "Own", "--secret", "-", "--generate")
+    added = await cli("account", "add", *direct, stdin="s" * 32)
+    assert added.code == 0, added.err
+    (tmp_path / "wxgate.key").unlink()
+    done = await cli("serve", "--port", "0")
+    assert done.code == 1
+    assert "put it back" in done.err
+    assert not (tmp_path / "wxgate.key").exists()
+    other = await cli("serve", "--port", "0", env={"WXGATE_KEYS": KeyRing.generate().encode()})
+    assert other.code == 1
+    assert "does not fit this database" in other.err

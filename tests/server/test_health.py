@@ -126,9 +126,9 @@ async def test_what_strangers_send_cannot_make_new_series(gateway: World) -> Non
 
 @contextmanager
 def full_disk() -> Iterator[None]:
-    """Let no file of this process grow, as if the disk had no room left."""
+    """Let no file of this process grow past what not even one page of a log fits in, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
         yield
     finally:

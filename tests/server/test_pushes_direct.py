@@ -82,6 +82,19 @@ async def test_a_plain_push_with_a_wrong_signature_is_refused(gateway: World) ->
     assert await recorded(gateway, appid=account.appid) == []
 
 
+@pytest.mark.parametrize("encrypt_type", ["aes", None])
+async def test_a_plain_body_is_refused_in_compatible_mode_though_its_signature_is_right(
+    gateway: World, encrypt_type: str | None
+) -> None:
+    account = await add_direct(gateway, Mode.COMPATIBLE)
+    seen = Sealer.of_direct(gateway, account).seal(text_message(account.user_name))
+    forged = seen.carry(text_message(account.user_name, content="退款").encode())
+    letter = forged.ask(encrypt_type=encrypt_type, msg_signature=None)
+    answer = await post(gateway, f"/wechat/direct/{account.appid}", letter)
+    assert (answer.status, answer.text) == (400, "malformed")
+    assert await recorded(gateway, appid=account.appid) == []
+
+
 async def test_a_message_for_another_account_is_refused(gateway: World) -> None:
     account = await add_direct(gateway, Mode.PLAINTEXT)
     letter = Sealer.of_direct(gateway, account).seal(text_message("gh_of_somebody"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, make_url, text
 
 import wxgate.store.schema
 from tests.servers.postgres import PostgresServer
@@ -236,3 +236,20 @@ async def test_the_schema_can_be_taken_down_and_made_again(store: Store, databas
     assert tables == ["alembic_version"]
     await upgrade(read_url(database_url))
     assert not await store.inbox.find()
+
+
+@pytest.mark.postgres
+async def test_a_database_that_takes_no_writes_blames_no_value_and_answers_no_ping(
+    postgres_url: str, vault: Vault
+) -> None:
+    store = await Store.open(postgres_url, vault)
+    name = make_url(postgres_url).database
+    await execute(store, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    standby = await Store.open(postgres_url, vault)
+    assert await standby.ping()  # nobody has tried to write yet
+    with pytest.raises(StorageError) as raised:
+        await execute(standby, "UPDATE alembic_version SET version_num = version_num")
+    assert not raised.value.refused
+    assert not await standby.ping()
+    await standby.close()
+    await store.close()

@@ -85,7 +85,7 @@ class SqlExchanges:
         query = select(exchanges).where(exchanges.c.flow == flow).order_by(exchanges.c.created_at.desc())
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
-        return [self._read(row) for row in rows]
+        return self._seals.open_each(rows, self._read, "id")[0]
 
     async def claim(self, exchange_id: str, *, now: datetime, ttl: timedelta) -> Exchange | None:
         """Take a job that nobody works on."""
@@ -185,7 +185,7 @@ class SqlExchanges:
         )
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
-        return [self._read(row) for row in rows]
+        return self._seals.open_each(rows, self._read, "id")[0]
 
     async def _end(
         self,
