@@ -2,6 +2,7 @@
 
 Types and fields follow the pages "接收普通消息" and "接收事件推送" and the mini-program event pages. What is
 not listed here becomes UnknownMessage or UnknownEvent with everything in `raw`; nothing new is refused.
+The file is long because it is one table: a type for each thing that can be said.
 """
 
 from collections.abc import Mapping
