@@ -7,7 +7,8 @@ from contextlib import redirect_stderr
 import pytest
 import structlog
 
-from wxgate.logs import configure_logs, hide, redact
+from wxgate.logs import configure_logs, redact
+from wxgate.secret import hide
 
 FORMS = [
     "ticket@@@hXh2446N-P9OOZqW4EeuPO9zFXEnAz5Vzc0JaWczBkIqcw2javRF0C_VVdwVYrEwyw1xHOiui7gB0WqKaYPMUQ",
@@ -17,6 +18,7 @@ FORMS = [
     "51_" + "n6nDZDHggtO7" * 12,
     "7_" + "n6nDZDHggtO7" * 12,
     "104_" + "n6nDZDHggtO7" * 12,
+    "wxg_0123456789ab_n6nDZDHggtO7-P9OOZqW4EeuPO9zFXEnAz5Vzc0JaWc",
 ]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wxgate.secret import AppSecret, RefreshToken, Secret, equal
+from wxgate.secret import AppSecret, RefreshToken, Secret, equal, trace_of
 
 HIDDEN = "very-secret-value"
 
@@ -40,3 +40,16 @@ def test_equal_takes_text_and_bytes_of_any_alphabet() -> None:
     assert equal("中文", "中文".encode())
     assert not equal("a", "b")
     assert not equal("a", "aa")
+
+
+def test_a_trace_tells_where_and_no_value() -> None:
+    def fail(password: str) -> None:
+        raise ValueError(f"refused: access_token={password}")
+
+    try:
+        fail("hunter2-hunter2")
+    except ValueError as error:
+        trace = trace_of(error)
+    assert "in fail" in trace
+    assert "ValueError: refused: access_token=****" in trace
+    assert "hunter2" not in trace.replace('fail("hunter2-hunter2")', "")

@@ -2,7 +2,8 @@
 
 GatewayError
 ├── ConfigError                 the operator: a setting, key or secret is missing or wrong
-│   └── BadKey                  an EncodingAESKey or sealing key has the wrong form
+│   ├── BadKey                  an EncodingAESKey or sealing key has the wrong form
+│   └── SeveralIssuers          several may act for an account, and nobody said which
 ├── InvalidPush                 the sender: a push we do not accept (never retried by us)
 │   ├── PushTooLarge            body over the limit
 │   ├── UnknownReceiver         no such platform or account here
@@ -23,15 +24,41 @@ GatewayError
 │   ├── RateLimited             45009 45011: a quota is used up
 │   └── Busy                    -1: WeChat asks to try again
 ├── UpstreamError               the network: WeChat could not be reached or answered nonsense
+│   ├── Unreachable             no whole answer came back: no connection, a time-out, HTTP 5xx
+│   └── CircuitOpen             fetching tokens of this kind can only fail at present, so it is not tried
 ├── StorageError                the database: it cannot be reached, or refused what was to be written
 ├── NotAuthorized               the account owner: no live authorization to act with
 │   └── NeedsReauthorization    the merchant must authorise again
+├── RenewalsExhausted           a token was rejected and renewed too often: something else is wrong
+├── ClearsUsedUp                the ten quota clears of the month are spent
+├── AlreadyRunning              the caller: somebody does the same already
 ├── TicketMissing               WeChat has not pushed a component_verify_ticket yet
 ├── NotFound                    the caller: no such platform, account, invite, flow
+├── RequestRefused              the application: a request to the API that is not served
+│   ├── KeyRefused              no API key, or one that is wrong, revoked or expired
+│   ├── AddressRefused          the key may not be used from this address
+│   ├── ScopeMissing            the key is good, but not for this
+│   ├── HostRefused             a page's host that its account does not list
+│   ├── RenewalNotAllowed       a read-only key asks for what would have to be fetched first
+│   ├── TooManyAttempts         too many wrong keys, or too many requests that wait
+│   └── BadRequest              a body, parameter or address that is not understood
 └── LinkRefused                 the visitor: an invite or authorization link is forged, expired or used up
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The likely cause of one failed call and the next step, one sentence each, in English and Chinese."""
+
+    cause: str
+    action: str
+    cause_zh: str
+    action_zh: str
 
 
 class GatewayError(Exception):
@@ -44,6 +71,35 @@ class ConfigError(GatewayError):
 
 class BadKey(ConfigError):
     """An EncodingAESKey or sealing key does not have the required form (-40004)."""
+
+
+class SeveralIssuers(ConfigError):
+    """Several may act for an account, and nobody said which; `issuers` lists them."""
+
+    def __init__(self, message: str, *, issuers: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.issuers = issuers
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One mistake in a file; line and column count from one, column 0 is the whole line."""
+
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.line}:{self.column}" if self.column else str(self.line)
+        return f"{place}: {self.message}"
+
+
+class BadFile(ConfigError):
+    """A file that was handed in has mistakes, each with its place; nothing of it was taken."""
+
+    def __init__(self, name: str, mistakes: Sequence["Mistake"]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(f"{name}:{mistake}" for mistake in mistakes))
 
 
 class InvalidPush(GatewayError):
@@ -122,8 +178,11 @@ class InvalidReply(GatewayError):
 class WeChatError(GatewayError):
     """WeChat answered with an errcode.
 
-    `errcode`, `errmsg` and `rid` are WeChat's own; `path` is the API path that was called.
+    `errcode`, `errmsg` and `rid` are WeChat's own; `path` is the API path that was called. `explanation` is
+    there once somebody who knows the configuration has looked at it, and is then part of the text.
     """
+
+    explanation: Explanation | None = None
 
     def __init__(self, errcode: int, errmsg: str, *, rid: str | None = None, path: str = "") -> None:
         super().__init__(f"{path or 'WeChat'}: errcode {errcode}: {errmsg}")
@@ -131,6 +190,16 @@ class WeChatError(GatewayError):
         self.errmsg = errmsg
         self.rid = rid
         self.path = path
+
+    @property
+    def answer(self) -> str:
+        """What WeChat said, without our explanation."""
+        return super().__str__()
+
+    def __str__(self) -> str:
+        if self.explanation is None:
+            return self.answer
+        return f"{self.answer.rstrip('.')}. {self.explanation.cause} {self.explanation.action}"
 
 
 class TokenRejected(WeChatError):
@@ -186,6 +255,29 @@ class UpstreamError(GatewayError):
         self.sent = sent
 
 
+class Unreachable(UpstreamError):
+    """No whole answer came back from WeChat, whomever the call was about."""
+
+
+class CircuitOpen(UpstreamError):
+    """Tokens of this kind are not fetched at present; `retry_after` is in seconds.
+
+    The day's budget is used up, or WeChat failed too often in a row.
+    """
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message, sent=False)
+        self.retry_after = retry_after
+
+
+class HeldBack(UpstreamError):
+    """One token is not fetched for a moment: WeChat has failed for it in a row; `retry_after` in seconds."""
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message, sent=False)
+        self.retry_after = retry_after
+
+
 class StorageError(GatewayError):
     """The database could not be used; nothing of the transaction was kept, as far as anybody can tell.
 
@@ -198,11 +290,43 @@ class StorageError(GatewayError):
 
 
 class NotAuthorized(GatewayError):
-    """There is no live authorization to act for this account."""
+    """There is no live authorization to act for this account.
+
+    `platform` names whose it was, `link` where the merchant can authorise (again), if known.
+    """
+
+    def __init__(self, message: str, *, platform: str = "", link: str = "") -> None:
+        super().__init__(message)
+        self.platform = platform
+        self.link = link
 
 
 class NeedsReauthorization(NotAuthorized):
     """The authorization can only be mended by the merchant authorising again."""
+
+
+class RenewalsExhausted(GatewayError):
+    """WeChat rejected one new token after the other; none is fetched on such proof before `retry_at`.
+
+    `retry_after` says the same in seconds from when it was raised.
+    """
+
+    def __init__(self, message: str, *, retry_at: datetime, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_at = retry_at
+        self.retry_after = retry_after
+
+
+class ClearsUsedUp(GatewayError):
+    """The month's ten clearings of an appid's quota are spent; there are new ones at `renews_at`."""
+
+    def __init__(self, message: str, *, renews_at: datetime) -> None:
+        super().__init__(message)
+        self.renews_at = renews_at
+
+
+class AlreadyRunning(GatewayError):
+    """Somebody does this already, and one at a time is enough; nothing was begun."""
 
 
 class TicketMissing(GatewayError):
@@ -213,9 +337,86 @@ class NotFound(GatewayError):
     """No such platform, account, invite or flow."""
 
 
+class RequestRefused(GatewayError):
+    """A request to the API that is not served; `status_hint` is the HTTP status to answer."""
+
+    status_hint: ClassVar[int] = 400
+
+
+class KeyRefused(RequestRefused):
+    """The API key is absent, wrong, revoked or expired; `reason` is a stable word."""
+
+    status_hint = 401
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class AddressRefused(RequestRefused):
+    """The API key may not be used from this address."""
+
+    status_hint = 403
+
+
+class ScopeMissing(RequestRefused):
+    """The API key is good, but not for this; `missing` names what it lacks."""
+
+    status_hint = 403
+
+    def __init__(self, message: str, *, missing: str) -> None:
+        super().__init__(message)
+        self.missing = missing
+
+
+class HostRefused(RequestRefused):
+    """A signature is asked for a page on a host that its account does not list."""
+
+    status_hint = 403
+
+    def __init__(self, message: str, *, host: str) -> None:
+        super().__init__(message)
+        self.host = host
+
+
+class RenewalNotAllowed(RequestRefused):
+    """A read-only API key asks for what would have to be fetched first."""
+
+    status_hint = 409
+
+
+class TooManyAttempts(RequestRefused):
+    """Too many wrong keys from one address, or too many requests that wait; `retry_after` in seconds."""
+
+    status_hint = 429
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class BadRequest(RequestRefused):
+    """A body, parameter or address that is not understood; nothing was done."""
+
+    def __init__(self, message: str, *, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class LinkRefused(GatewayError):
     """An invite or authorization link is forged, expired or used up; `reason` is a stable word."""
 
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+def told(error: Exception) -> dict[str, str]:
+    """Make the fields with which a log line tells an error: what happened, why, and what to do."""
+    if isinstance(error, WeChatError) and error.explanation is not None:
+        return {
+            "error": error.answer,
+            "cause": error.explanation.cause,
+            "action": error.explanation.action,
+        }
+    return {"error": str(error)}

@@ -8,19 +8,11 @@ from typing import Any, Literal
 
 import structlog
 
-HIDDEN = "****"
+from wxgate.secret import HIDDEN, hide
 
 SECRET_FIELDS = re.compile(
     r"(?:^|_)(?:secret|token|ticket|password|auth_?code|pre_?auth_?code|code|aes_?key|encoding_?aes_?key|session_key)$",
     re.IGNORECASE,
-)
-
-SECRET_FORMS = re.compile(
-    r"(?:ticket|preauthcode|queryauthcode|refreshtoken)(?:@@@|%40%40%40)[A-Za-z0-9_-]+"
-    r"|(?<=access_token=)[^&\s\"']+"
-    r"|(?<=secret=)[^&\s\"']+"
-    r"|(?<=[?&]code=)[^&\s\"']+"
-    r"|\b\d{1,4}_[A-Za-z0-9_-]{60,}"
 )
 
 
@@ -32,11 +24,6 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
         elif isinstance(value, str):
             event[name] = hide(value)
     return event
-
-
-def hide(text: str) -> str:
-    """Replace everything in a text that has the form of a WeChat secret."""
-    return SECRET_FORMS.sub(HIDDEN, text)
 
 
 class _RedactingFormatter(logging.Formatter):

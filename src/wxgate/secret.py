@@ -1,7 +1,21 @@
 """Values that must not be seen, and the one place where they are compared."""
 
 import hmac
+import re
+import traceback
+from hashlib import sha256
 from typing import Self
+
+HIDDEN = "****"
+
+SECRET_FORMS = re.compile(
+    r"(?:ticket|preauthcode|queryauthcode|refreshtoken)(?:@@@|%40%40%40)[A-Za-z0-9_-]+"
+    r"|(?<=access_token=)[^&\s\"']+"
+    r"|(?<=secret=)[^&\s\"']+"
+    r"|(?<=[?&]code=)[^&\s\"']+"
+    r"|\b\d{1,4}_[A-Za-z0-9_-]{60,}"
+    r"|(?<=\bwxg_[0-9a-f]{12}_)[A-Za-z0-9_-]{20,}"
+)
 
 
 def equal(left: str | bytes, right: str | bytes) -> bool:
@@ -11,6 +25,16 @@ def equal(left: str | bytes, right: str | bytes) -> bool:
 
 def _as_bytes(value: str | bytes) -> bytes:
     return value.encode() if isinstance(value, str) else value
+
+
+def hide(text: str) -> str:
+    """Replace everything in a text that has the form of a WeChat secret or of an API key."""
+    return SECRET_FORMS.sub(HIDDEN, text)
+
+
+def trace_of(error: BaseException) -> str:
+    """Write where an error came from, without the values there: some loggers would print them all."""
+    return hide("".join(traceback.format_exception(error)))
 
 
 class Secret:
@@ -40,13 +64,18 @@ class Secret:
         return bool(self._value)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(****)"
+        return f"{type(self).__name__}({HIDDEN})"
 
     def __str__(self) -> str:
-        return "****"
+        return HIDDEN
 
     def __format__(self, spec: str) -> str:
-        return "****"
+        return HIDDEN
+
+
+def fingerprint(secret: Secret) -> str:
+    """Name a secret of high entropy without keeping it."""
+    return sha256(secret.reveal().encode()).hexdigest()
 
 
 class AppSecret(Secret):
@@ -91,3 +120,11 @@ class PreAuthCode(Secret):
 
 class AuthorizationCode(Secret):
     """An authorization_code (auth_code) that is exchanged once."""
+
+
+class JsTicket(AccessToken):
+    """A jsapi_ticket or a wx_card api_ticket: signs pages and cards, and is kept like a token."""
+
+
+class ApiKey(Secret):
+    """An API key, as its holder shows it."""

@@ -1,5 +1,6 @@
 """Calls to WeChat's API as they look on the wire, and what its answers become."""
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -183,9 +184,17 @@ async def test_the_list_of_accounts_is_walked_to_its_end() -> None:
     assert [b'"offset":0' in wire.sent[0].body, b'"offset":500' in wire.sent[1].body] == [True, True]
 
 
-async def test_a_list_that_promises_more_than_it_gives_ends() -> None:
-    wire = Wire(b'{"total_count":9,"list":[{"authorizer_appid":"wx1"}]}', b'{"total_count":9,"list":[]}')
-    assert [each.appid async for each in as_listed(wire)] == ["wx1"]
+async def test_a_list_that_breaks_off_or_repeats_itself_is_not_taken_for_the_whole() -> None:
+    page = b'{"total_count":9,"list":[{"authorizer_appid":"wx1"}]}'
+    for wire in (Wire(page, b'{"total_count":9,"list":[]}'), Wire(page, page)):
+        with pytest.raises(UpstreamError, match="ends at 1 of 9"):
+            assert [each async for each in as_listed(wire)]
+
+
+async def test_a_full_page_is_never_the_last_whatever_the_total_says() -> None:
+    full = json.dumps({"list": [{"authorizer_appid": f"wx{number}"} for number in range(500)]}).encode()
+    wire = Wire(full, b'{"list":[{"authorizer_appid":"wx500"}]}')
+    assert len([each async for each in as_listed(wire)]) == 501
 
 
 def as_listed(wire: Wire) -> AsyncIterator[Any]:

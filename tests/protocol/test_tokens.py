@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wxgate.protocol.tokens import Freshness, freshness, renew_at
+from wxgate.protocol.tokens import Freshness, TokenKind, freshness, renew_at
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -40,6 +40,22 @@ def test_a_token_is_renewed_a_twelfth_of_its_life_early_within_bounds(
 )
 def test_a_token_of_two_hours_ages_through_its_three_states(age: int, expected: Freshness) -> None:
     assert freshness(START, START + timedelta(seconds=7200), START + timedelta(seconds=age)) is expected
+
+
+def test_a_direct_token_is_not_asked_for_while_wechat_would_give_the_same_again() -> None:
+    end = START + timedelta(hours=2)
+    for early in (0.0, 0.5, 1.0):
+        left = end - renew_at(START, end, TokenKind.DIRECT, early=early)
+        assert timedelta(minutes=3) < left < timedelta(minutes=5)
+
+
+@given(st.integers(1, 100_000), st.floats(0, 1), st.sampled_from([None, *TokenKind]))
+def test_spreading_renews_earlier_but_never_in_the_first_half_of_a_life(
+    lifetime: int, early: float, kind: TokenKind | None
+) -> None:
+    end = START + timedelta(seconds=lifetime)
+    moment = renew_at(START, end, kind, early=early)
+    assert START + timedelta(seconds=lifetime) / 2 <= moment <= renew_at(START, end, kind)
 
 
 @given(st.integers(1, 100_000), st.integers(0, 100_000))

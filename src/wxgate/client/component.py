@@ -51,6 +51,15 @@ class Listed:
     auth_time: int
 
 
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """One page of the authorizer list; `count` is how many lines it had, readable or not."""
+
+    total: int
+    count: int
+    lines: tuple[Listed, ...]
+
+
 class ComponentApi:
     """The calls a third-party platform makes for itself; tokens are arguments."""
 
@@ -113,21 +122,33 @@ class ComponentApi:
         return info, _granted(data.get("authorization_info"), fallback_appid=account)
 
     async def authorizers(self, appid: str, token: ComponentToken) -> AsyncIterator[Listed]:
-        """Walk the whole list of authorised accounts, a page at a time."""
-        offset, total = 0, 1
-        while offset < total:
-            body = {"component_appid": appid, "offset": offset, "count": LIST_PAGE}
-            data = await self._post("api_get_authorizer_list", body, token)
-            page = data.get("list") or []
-            total = int(data.get("total_count") or 0) if page else 0
-            offset += len(page)
-            for line in page:
-                refresh = line.get("refresh_token") or ""
-                yield Listed(
-                    str(line.get("authorizer_appid", "")),
-                    RefreshToken(refresh) if refresh else None,
-                    int(line.get("auth_time") or 0),
+        """Walk the whole list of authorised accounts, a page at a time.
+
+        Raises UpstreamError where the list breaks off: who is not on a part of it may be on the rest.
+        """
+        offset, before = 0, tuple[Listed, ...]()
+        while True:
+            page = await self.authorizer_page(appid, token, offset)
+            if (not page.count and offset < page.total) or (page.lines and page.lines == before):
+                raise UpstreamError(
+                    f"WeChat's list of authorised accounts ends at {offset} of {page.total}", sent=True
                 )
+            offset, before = offset + page.count, page.lines
+            for line in page.lines:
+                yield line
+            # A total that is wrong must not hide anybody: only a page that is not full is the last.
+            if page.count < LIST_PAGE and offset >= page.total:
+                return
+
+    async def authorizer_page(self, appid: str, token: ComponentToken, offset: int) -> ListPage:
+        """Fetch one page of the list of authorised accounts, as long as WeChat makes them."""
+        body = {"component_appid": appid, "offset": offset, "count": LIST_PAGE}
+        data = await self._post("api_get_authorizer_list", body, token)
+        page = data.get("list") or []
+        if not isinstance(page, list):
+            raise UpstreamError("api_get_authorizer_list answered without a list", sent=True)
+        lines = tuple(line for one in page if (line := _listed(one)) is not None)
+        return ListPage(_number(data.get("total_count")), len(page), lines)
 
     async def _post(
         self, name: str, body: Mapping[str, Any], token: ComponentToken | None = None
@@ -190,6 +211,23 @@ def _granted(info: Any, fallback_appid: str = "") -> Granted:
         RefreshToken(refresh) if refresh else None,
         _func_ids(info.get("func_info")),
     )
+
+
+def _listed(line: Any) -> Listed | None:
+    appid = line.get("authorizer_appid") if isinstance(line, dict) else None
+    if not isinstance(appid, str) or not appid:
+        return None
+    refresh = line.get("refresh_token")
+    token = RefreshToken(refresh) if isinstance(refresh, str) and refresh else None
+    return Listed(appid, token, _number(line.get("auth_time")))
+
+
+def _number(value: Any) -> int:
+    """Read a number that WeChat may leave out or write as text."""
+    try:
+        return max(0, int(value))
+    except (TypeError, ValueError):
+        return 0
 
 
 def _func_ids(func_info: Any) -> tuple[int, ...]:

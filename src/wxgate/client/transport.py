@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from wxgate.errors import UpstreamError
+from wxgate.errors import Unreachable, UpstreamError
 
 DEFAULT_TIMEOUT = 10.0
 """Seconds for a whole call: WeChat's API answers in well under a second, or not at all."""
@@ -42,7 +42,7 @@ class Transport(Protocol):
     """Sends requests."""
 
     async def send(self, request: Request) -> Response:
-        """Send one request; raise UpstreamError when no whole response came back."""
+        """Send one request; raise Unreachable when no whole response came back."""
         ...
 
 
@@ -82,9 +82,9 @@ class HttpTransport:
                 return Response(answer.status, answer.content_type, bytes(body))
         except aiohttp.ClientConnectorError as error:
             # Nothing left this machine: a single-use value is still good.
-            raise UpstreamError(f"cannot connect to {request.url}: {_reason(error)}", sent=False) from None
+            raise Unreachable(f"cannot connect to {request.url}: {_reason(error)}", sent=False) from None
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise UpstreamError(f"no answer from {request.url}: {_reason(error)}", sent=True) from None
+            raise Unreachable(f"no answer from {request.url}: {_reason(error)}", sent=True) from None
 
     async def close(self) -> None:
         """Close the connections."""

@@ -110,6 +110,13 @@ class Api:
             content_type=request.headers.get("content-type", ""),
             ip=request.client.host if request.client else "",
         )
+        try:
+            await self._answer(call, scope, receive, send)
+        finally:
+            call.ended_at = world.clock.now()
+
+    async def _answer(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
+        world = self._emulator.world
         fault = self._emulator.faults.for_call(call.path)
         if fault is None:
             await _send(send, desk.answer(world, call))

@@ -55,6 +55,8 @@ class RunningEmulator:
                 ws="none",
                 log_config=None,
                 access_log=False,
+                # Longer than clients keep a connection, so that none is closed under a request.
+                timeout_keep_alive=75,
             )
         )
         self._serving = asyncio.create_task(self._server.serve([self._socket]))

@@ -150,9 +150,9 @@ ADVICE: Mapping[int, Advice] = {
     44002: _NO_BODY,
     45009: Advice(
         "The account has used up today's calls of this API.",
-        "See openapi/quota/get, spread the calls, or spend one of the ten monthly clear_quota calls.",
+        "See `wxgate quota show`, or spend one of ten monthly clears with `wxgate quota clear`.",
         "该账号当日的接口调用次数已用完。",
-        "用 openapi/quota/get 查看额度、分散调用，或使用每月 10 次的 clear_quota 之一。",
+        "用 `wxgate quota show` 查看额度、分散调用，或用 `wxgate quota clear` 清零（每月 10 次）。",
     ),
     45011: Advice(
         "Too many calls of this API within one minute.",

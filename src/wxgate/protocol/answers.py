@@ -20,7 +20,7 @@ from wxgate.errors import (
     RefreshTokenRejected,
     TicketRejected,
     TokenRejected,
-    UpstreamError,
+    Unreachable,
     WeChatError,
 )
 from wxgate.protocol import endpoints
@@ -59,14 +59,14 @@ class Answer:
 
 
 def decode(status: int, body: bytes, content_type: str, path: str = "") -> Answer:
-    """Decode an answer; raises the WeChatError of its errcode, or UpstreamError if it is no answer."""
+    """Decode an answer; raises the WeChatError of its errcode, or Unreachable if it is no answer."""
     data = _load(body)
     if isinstance(data, dict) and (errcode := _errcode(data)):
         raise error_of(errcode, str(data.get("errmsg", "")), path)
     if status != 200:
-        raise UpstreamError(f"{path or 'WeChat'}: HTTP {status} without an errcode.", sent=True)
+        raise Unreachable(f"{path or 'WeChat'}: HTTP {status} without an errcode.", sent=True)
     if data is None and not _is_binary(body, content_type):
-        raise UpstreamError(f"{path or 'WeChat'}: the answer is neither JSON nor a file.", sent=True)
+        raise Unreachable(f"{path or 'WeChat'}: the answer is neither JSON nor a file.", sent=True)
     return Answer(status, data, body, content_type)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from wxgate.errors import IpNotRegistered, WeChatError
+from wxgate.errors import Explanation, IpNotRegistered, WeChatError
 from wxgate.protocol.advice import ADVICE, Advice
 
 
@@ -20,16 +20,6 @@ class ErrorCode:
     action: str = ""
     cause_zh: str = ""
     action_zh: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """The likely cause of one failed call and the next step, in English and Chinese."""
-
-    cause: str
-    action: str
-    cause_zh: str
-    action_zh: str
 
 
 def lookup(code: int) -> ErrorCode | None:
@@ -57,10 +47,12 @@ def explain(error: WeChatError) -> Explanation:
 
 def _unknown(error: WeChatError) -> Advice:
     rid = f" {error.rid}" if error.rid else ""
+    said = error.errmsg or errmsg(error.errcode) or "nothing is known of it"
+    said_zh = error.errmsg or errmsg(error.errcode) or "含义未知"
     return Advice(
-        f"WeChat answered errcode {error.errcode}: {error.errmsg or errmsg(error.errcode)}.",
+        f"WeChat answered errcode {error.errcode}: {said.rstrip('.')}.",
         f"Look the code up on the API's page; WeChat's support can trace the call by its rid{rid}.",
-        f"微信返回错误码 {error.errcode}：{error.errmsg or errmsg(error.errcode)}。",
+        f"微信返回错误码 {error.errcode}：{said_zh}。",
         f"在该接口的文档页查看此错误码；微信客服可凭 rid{rid} 查询这次调用。",
     )
 

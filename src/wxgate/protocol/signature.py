@@ -27,3 +27,8 @@ def jsapi_signature(ticket: str, noncestr: str, timestamp: int, url: str) -> str
     return sha1(
         f"jsapi_ticket={ticket}&noncestr={noncestr}&timestamp={timestamp}&url={page}".encode()
     ).hexdigest()
+
+
+def card_signature(ticket: str, *values: str) -> str:
+    """Make the signature of a card: all values and the api_ticket, sorted and put together."""
+    return sha1("".join(sorted([ticket, *values])).encode()).hexdigest()

@@ -37,6 +37,7 @@ class Call:
     answer: Json | None = None
     rid: str | None = None
     fault: str | None = None
+    ended_at: float | None = None
 
     @property
     def issued(self) -> IssuedToken:
@@ -68,6 +69,7 @@ class Call:
         return {
             "n": self.n,
             "at": self.at,
+            "ended_at": self.ended_at,
             "method": self.method,
             "path": self.path,
             "query": {name: _mask(value) if name in _MASKED else value for name, value in self.query.items()},
@@ -85,15 +87,21 @@ class Call:
 
 
 class CallLog:
-    """The latest calls."""
+    """The latest calls; `kept` says how many, None for all of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int | None = _KEPT) -> None:
+        self._kept = kept
         self.clear()
 
     def clear(self) -> None:
         """Begin a new log."""
-        self._calls: deque[Call] = deque(maxlen=_KEPT)
+        self._calls: deque[Call] = deque(maxlen=self._kept)
         self._numbers = count(1)
+
+    def keep(self, kept: int | None) -> None:
+        """Keep so many calls from now on, None for all of them."""
+        self._kept = kept
+        self._calls = deque(self._calls, maxlen=kept)
 
     def open(
         self, *, at: float, method: str, path: str, query: Mapping[str, str], body: bytes, **more: str

@@ -6,6 +6,7 @@ authorizer's own quota. A day ends at midnight in Beijing.
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from wxgate.emulator.clock import EmulatorClock
 from wxgate.emulator.switches import Switches
@@ -59,7 +60,7 @@ class Quotas:
         self._daily: Counter[tuple[str, str]] = Counter()
         self._minutely: Counter[str] = Counter()
         self._limits: dict[tuple[str, str], int] = {}
-        self._clears: Counter[tuple[str, int]] = Counter()
+        self._clears: Counter[tuple[str, str]] = Counter()
 
     def set_limit(self, appid: str, path: str, limit: int) -> None:
         """Give one account another daily limit for a path."""
@@ -90,8 +91,7 @@ class Quotas:
     def clear(self, appid: str) -> None:
         """Set an account's counters to zero; raises 48006 after ten times in a month."""
         self._turn()
-        # Thirty days stand for a month here; WeChat counts calendar months.
-        month = self._day // 30
+        month = datetime.fromtimestamp(self._day * 86_400, UTC).strftime("%Y-%m")
         if self._clears[appid, month] >= self._switches.clears_per_month:
             raise refusal(48006)
         self._clears[appid, month] += 1
