@@ -4,7 +4,6 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
 
 from tests.cast import settle, until
 from tests.custody.confirming import (
@@ -18,8 +17,7 @@ from tests.custody.confirming import (
 from tests.harness import World
 from tests.pushing import component_event
 from wxgate.custody.sources import authorizer_key
-from wxgate.errors import NeedsReauthorization, NotAuthorized, UpstreamError, WeChatError
-from wxgate.store.tables import authorizations
+from wxgate.errors import NotAuthorized, UpstreamError
 
 RENEWAL = "/cgi-bin/component/api_authorizer_token"
 A_MINUTE = timedelta(minutes=1)
@@ -205,24 +203,3 @@ async def test_a_hundred_calls_of_an_account_with_an_expired_token_renew_it_once
     account = world.node.calls.account(confirmed.appid)
     await asyncio.gather(*(account.get("cgi-bin/user/get") for _ in range(100)))
     assert len(await world.calls(RENEWAL)) == 1
-
-
-async def test_an_account_without_rights_to_the_api_has_no_refresh_token_and_says_so(
-    world: World, confirmed: Confirmed
-) -> None:
-    async with world.node.store.database.write() as connection:
-        await connection.execute(update(authorizations).values(refresh_token=None))
-    await world.node.keeper.drop(authorizer_key(world.platform.appid, confirmed.appid))
-    with pytest.raises(NeedsReauthorization, match=f"send the merchant /authorize/{world.platform.appid}"):
-        await world.node.calls.account(confirmed.appid).token()
-
-
-async def test_an_authorization_wechat_no_longer_knows_is_told_with_its_number(
-    world: World, confirmed: Confirmed
-) -> None:
-    await world.control("POST", "faults", {"push": "unauthorized", "action": "lose"})
-    await world.act("unauthorize", platform=world.platform.appid, appid=confirmed.appid)
-    await world.node.keeper.drop(authorizer_key(world.platform.appid, confirmed.appid))
-    with pytest.raises(WeChatError) as refused:
-        await world.node.calls.account(confirmed.appid).token()
-    assert refused.value.errcode == 61003

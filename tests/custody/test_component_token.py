@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cast import another_node, until
+from tests.cast import add_platform, another_node, until
 from tests.harness import Harness, World
 from tests.pushing import Sealer, component_event, metric, post
-from wxgate.custody.keeper import BACKOFF
 from wxgate.custody.records import KeptToken
+from wxgate.custody.renewing import BACKOFF
 from wxgate.custody.sources import component_key
 from wxgate.errors import Busy, IpNotRegistered, TicketMissing, TicketRejected, UpstreamError
 from wxgate.server.node import Node
@@ -246,6 +246,18 @@ async def test_an_expired_token_whose_renewal_fails_is_not_served(world: World) 
     with pytest.raises(UpstreamError):
         await get(world)
     assert (await get(world)).version == 2
+
+
+async def test_what_is_wrong_on_our_side_is_tried_again_as_soon_as_it_is_mended(world: World) -> None:
+    other = await add_platform(world, ticket=False)
+    key = component_key(other.appid)
+    for _ in range(5):
+        with pytest.raises(TicketMissing):
+            await world.node.keeper.get(key)
+    await world.act("ticket", platform=other.appid)
+    # The ticket itself sets it off; nobody has to ask, and no pause after the failures holds it up.
+    await world.node.keeper.close()
+    assert await world.node.keeper.peek(key) is not None
 
 
 async def test_a_renewal_under_way_is_written_before_the_node_ends(tmp_path: Path) -> None:

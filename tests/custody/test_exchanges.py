@@ -16,6 +16,7 @@ from tests.custody.confirming import QUERY_AUTH, authorization, confirm, same_to
 from tests.harness import Harness, World
 from tests.pushing import component_event, metric
 from wxgate.custody.exchanges import GIVE_UP_AFTER
+from wxgate.server.runner import INFO_TICKS
 
 AUTHORIZER_LIST = "/cgi-bin/component/api_get_authorizer_list"
 PUSH, REDIRECT = "push", "redirect"
@@ -167,7 +168,8 @@ async def test_a_code_whose_merchant_left_again_is_a_failed_job(world: World) ->
     await confirmed.by_push()
     job = await confirmed.job()
     assert (job.state, job.errcode) == ("failed", 61003)
-    assert await world.node.authorizations.load(world.platform.appid, confirmed.appid) is None
+    held = await authorization(world, confirmed.appid)
+    assert (held.state, held.refresh_token) == ("pending", None)
 
 
 async def test_an_expired_code_that_a_push_vouches_for_is_read_back(world: World) -> None:
@@ -237,6 +239,6 @@ async def test_account_information_that_does_not_come_is_asked_for_again(world: 
     await confirmed.by_push()
     assert (await authorization(world, confirmed.appid)).state == "active"
     assert await world.node.accounts.load(confirmed.appid) is None
-    for _ in range(30):
+    for _ in range(INFO_TICKS):
         await world.node.runner.tick()
-    assert await world.node.accounts.load(confirmed.appid) is not None
+    await until(lambda: world.node.accounts.load(confirmed.appid))

@@ -10,6 +10,7 @@ import pytest
 
 from tests.cast import add_direct, add_follower, add_platform, authorize, settle
 from tests.harness import Harness, World
+from wxgate.custody.edits import Kind
 from wxgate.custody.sources import authorizer_key, direct_key
 from wxgate.errors import ConfigError, NotAuthorized
 from wxgate.protocol.tokens import DIRECT_ISSUER
@@ -147,3 +148,12 @@ async def test_a_due_direct_token_is_given_again_by_wechat_until_its_last_minute
     assert (await account.token()).reveal() == first.reveal()
     await world.node.keeper.close()
     assert (await account.token()).reveal() != first.reveal()
+
+
+async def test_a_platform_that_was_removed_acts_for_nobody_any_more(world: World) -> None:
+    shared, node = await share(world), world.node
+    mine, theirs, _ = shared.issuers
+    await node.configuration.remove(Kind.PLATFORM, theirs, even_if_live=True)
+    node.targets.forget(shared.appid)
+    assert set(await node.calls.issuers(shared.appid)) == {mine, DIRECT_ISSUER}
+    assert set((await node.targets.find(shared.appid)).live) == {mine, DIRECT_ISSUER}

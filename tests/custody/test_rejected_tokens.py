@@ -1,21 +1,32 @@
 """A token is replaced on proof alone: WeChat refused it, it is still ours, and one new try is made."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.cast import add_follower, authorized_account, settle
+from tests.cast import add_direct, add_follower, authorized_account, settle
 from tests.harness import World
-from wxgate.custody.keeper import RECHECK
-from wxgate.custody.records import KeptToken
-from wxgate.custody.sources import authorizer_key
-from wxgate.errors import ComponentTokenRejected, NotAuthorized, TokenRejected, WeChatError
+from tests.pushing import metric
+from wxgate.custody.records import InvalidReport, KeptToken
+from wxgate.custody.sources import authorizer_key, direct_key
+from wxgate.custody.token_memory import RECHECK
+from wxgate.errors import (
+    ComponentTokenRejected,
+    NotAuthorized,
+    RenewalsExhausted,
+    TokenRejected,
+    UpstreamError,
+    WeChatError,
+)
+from wxgate.protocol.tokens import REJECTIONS_MOST, REPORTS_MOST
 from wxgate.secret import AuthorizerToken
 
 USER_INFO = "/cgi-bin/user/info"
 RENEWAL = "/cgi-bin/component/api_authorizer_token"
 PREAUTH = "/cgi-bin/component/api_create_preauthcode"
+STABLE = "/cgi-bin/stable_token"
 COMPONENT_TOKEN = "/cgi-bin/component/api_component_token"
 
 
@@ -97,10 +108,14 @@ async def test_a_report_about_a_token_that_is_no_longer_ours_asks_nothing(world:
     key = authorizer_key(world.platform.appid, account["appid"])
     old = await token_of(world, account["appid"])
     await spoil(world, appid=account["appid"])
-    new = await world.node.keeper.report_invalid(key, old.token)
+    keeper = world.node.keeper
+    first = await keeper.report_invalid(key, old.token)
+    assert first.renewed
+    assert first.current is not None
+    assert first.current.token != old.token
     calls = len(await world.calls(""))
-    assert (await world.node.keeper.report_invalid(key, old.token)).token == new.token != old.token
-    assert (await world.node.keeper.report_invalid(key, AuthorizerToken("made up"))).token == new.token
+    assert await keeper.report_invalid(key, old.token) == InvalidReport(False, first.current)
+    assert await keeper.report_invalid(key, AuthorizerToken("made up")) == InvalidReport(False, first.current)
     assert len(await world.calls("")) == calls
 
 
@@ -148,8 +163,64 @@ async def test_the_account_of_a_closed_authorization_cannot_be_called(world: Wor
     account = await authorized_account(world)
     await world.act("unauthorize", platform=world.platform.appid, appid=account["appid"])
     await settle(world)
-    with pytest.raises(NotAuthorized, match="nobody may act"):
+    with pytest.raises(NotAuthorized, match="took back"):
         await ask(world, account["appid"], "o1")
     with pytest.raises(NotAuthorized, match="took back"):
         await world.node.calls.account(account["appid"], issuer=world.platform.appid).token()
     assert await world.calls(USER_INFO) == []
+
+
+async def test_a_token_that_is_rejected_however_new_is_left_alone_after_a_few(world: World) -> None:
+    account = await authorized_account(world)
+    await world.add_fault(USER_INFO, "errcode", errcode=40001, times=None)
+    for _ in range(REJECTIONS_MOST):
+        with pytest.raises(TokenRejected):
+            await ask(world, account["appid"], "o1")
+    with pytest.raises(RenewalsExhausted, match="renewing does not help") as exhausted:
+        await ask(world, account["appid"], "o1")
+    assert len(await world.calls(RENEWAL)) == REJECTIONS_MOST
+    reports = "wxgate_token_reports_total"
+    assert await metric(world, reports, kind="authorizer", outcome="exhausted") == 1
+    await world.advance(exhausted.value.retry_at - world.clock.now())
+    with pytest.raises(TokenRejected):
+        await ask(world, account["appid"], "o1")
+    assert len(await world.calls(RENEWAL)) == REJECTIONS_MOST + 1
+
+
+async def test_whoever_reports_good_tokens_cannot_use_up_what_mends_a_bad_one(world: World) -> None:
+    account = await authorized_account(world)
+    follower = await add_follower(world, account["appid"])
+    keeper, key = world.node.keeper, authorizer_key(world.platform.appid, account["appid"])
+    for _ in range(REPORTS_MOST):
+        assert (await keeper.report_invalid(key, (await keeper.get(key)).token)).renewed
+    with pytest.raises(RenewalsExhausted):
+        await keeper.report_invalid(key, (await keeper.get(key)).token)
+    await world.add_fault(USER_INFO, "errcode", errcode=40001)
+    assert (await ask(world, account["appid"], follower.openid))["openid"] == follower.openid
+    assert len(await world.calls(RENEWAL)) == REPORTS_MOST + 1
+
+
+async def test_a_direct_token_is_forced_only_when_wechat_still_gives_the_rejected_one(world: World) -> None:
+    direct = await add_direct(world)
+    key = direct_key(direct.appid)
+    keeper = world.node.keeper
+    old = await keeper.get(key)
+    assert (await keeper.report_invalid(key, old.token)).renewed
+    new = await keeper.get(key)
+    assert new.token != old.token
+    assert [each["body"]["force_refresh"] for each in await world.calls(STABLE)] == [False, False, True]
+    await world.advance(timedelta(hours=2))
+    await keeper.get(key)
+    assert [each["body"]["force_refresh"] for each in await world.calls(STABLE)][3:] == [False]
+
+
+async def test_forcing_again_too_soon_gives_a_clear_error_and_no_rejected_token(world: World) -> None:
+    direct = await add_direct(world)
+    key = direct_key(direct.appid)
+    keeper = world.node.keeper
+    await keeper.report_invalid(key, (await keeper.get(key)).token)
+    kept = await keeper.get(key)
+    with pytest.raises(UpstreamError, match="30 seconds"):
+        await keeper.report_invalid(key, kept.token)
+    await world.advance(timedelta(seconds=31))
+    assert (await keeper.get(key)).token != kept.token

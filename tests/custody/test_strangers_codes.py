@@ -8,6 +8,7 @@ from tests.cast import click, settle
 from tests.custody.confirming import QUERY_AUTH, authorization, confirm
 from tests.harness import World
 from wxgate.custody.records import AuthorizationState
+from wxgate.custody.sources import component_key
 from wxgate.secret import AppSecret
 
 
@@ -50,6 +51,8 @@ async def test_an_account_that_left_between_click_and_confirmation_is_authorised
 
 
 async def test_a_wrong_secret_fails_no_code_and_is_mended_in_time(world: World) -> None:
+    # The first token, bought by the first ticket, must not still be under way with the right secret.
+    await world.node.keeper.get(component_key(world.platform.appid))
     wrong = replace(world.platform, secret=AppSecret("not the secret"))
     await world.node.store.platforms.put_platform(wrong)
     await world.advance(timedelta(hours=2, minutes=5))  # so that a new component token is needed

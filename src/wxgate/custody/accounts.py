@@ -11,7 +11,7 @@ from wxgate.custody.keeper import TokenKeeper
 from wxgate.custody.ports import AccountStore
 from wxgate.custody.records import AccountInfo
 from wxgate.custody.sources import component_key
-from wxgate.errors import GatewayError
+from wxgate.errors import GatewayError, told
 from wxgate.secret import ComponentToken
 
 log = structlog.get_logger("wxgate.accounts")
@@ -24,6 +24,10 @@ RECHECK = timedelta(seconds=2)
 
 MOST_UNKNOWN = 1000
 """How many unknown accounts are remembered; the appid in a push's address is not signed."""
+
+COMPLETE_ALL_EVERY = timedelta(hours=1)
+COMPLETE_MOST = 100
+"""How often a node looks through all accounts for missing information, and how many it asks for at once."""
 
 FAR_PAST = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -40,6 +44,7 @@ class Accounts:
         self._clock = clock
         self._user_names: dict[str, str] = {}
         self._unknown: dict[str, datetime] = {}
+        self._completed_at = FAR_PAST
 
     async def user_name(self, appid: str) -> str:
         """Tell an account's original id (gh_...), or "" while unknown; it never changes, so remember it."""
@@ -69,16 +74,33 @@ class Accounts:
             component_key(platform),
             lambda token: self._component.authorizer_info(platform, ComponentToken.of(token), appid),
         )
+        return await self.keep(appid, raw)
+
+    async def keep(self, appid: str, raw: dict[str, Any]) -> AccountInfo:
+        """Keep the information on an account that came with another question."""
         info = read_info(appid, raw, self._clock)
         await self._store.put(info)
         return info
+
+    async def complete(self) -> None:
+        """Fetch what is missing of accounts: of those that changed lately, and now and then of all.
+
+        So what a node does each minute depends on what has happened, and not on how many accounts there are.
+        """
+        now = self._clock.now()
+        everything = not timedelta(0) <= now - self._completed_at < COMPLETE_ALL_EVERY
+        since = FAR_PAST if everything else now - COMPLETE_ALL_EVERY
+        if everything:
+            self._completed_at = now
+        for platform, appid in await self._store.unknown(since=since, limit=COMPLETE_MOST):
+            await self.refresh_quietly(platform, appid)
 
     async def refresh_quietly(self, platform: str, appid: str) -> None:
         """Fetch an account's information; on trouble log it and go on, the sweep comes back to it."""
         try:
             await self.refresh(platform, appid)
         except (TimeoutError, GatewayError) as error:
-            log.warning("account.info_missing", platform=platform, appid=appid, error=str(error))
+            log.warning("account.info_missing", platform=platform, appid=appid, **told(error))
 
 
 def read_info(appid: str, raw: dict[str, Any], clock: Clock) -> AccountInfo:

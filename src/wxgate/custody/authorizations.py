@@ -1,6 +1,6 @@
 """Authorizations: whose accounts we may act for, and the end of that."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -12,15 +12,13 @@ from wxgate.custody.records import (
     Authorization,
     AuthorizationFilter,
     AuthorizationState,
+    Evidence,
     RefreshTokenChange,
+    StateChange,
 )
+from wxgate.custody.states import LIVE, Trigger
 
 log = structlog.get_logger("wxgate.authorizations")
-
-LIVE = frozenset(
-    {AuthorizationState.ACTIVE, AuthorizationState.DEGRADED, AuthorizationState.NEEDS_REAUTHORIZATION}
-)
-"""States in which an account's pushes are ours to handle."""
 
 RECHECK = timedelta(seconds=2)
 """How long a state in memory is believed, so that a push costs no query of its own."""
@@ -30,12 +28,20 @@ class Authorizations:
     """Answers for the authorizations of all platforms."""
 
     def __init__(
-        self, store: AuthorizationStore, exchanges: ExchangeStore, keeper: TokenKeeper, clock: Clock
+        self,
+        store: AuthorizationStore,
+        exchanges: ExchangeStore,
+        keeper: Callable[[], TokenKeeper],
+        clock: Clock,
+        *,
+        on_change: Callable[[str, AuthorizationState], None] = lambda platform, state: None,
     ) -> None:
+        # What is found out while a token is fetched is applied here, so keeper and this need each other.
         self._store = store
         self._exchanges = exchanges
         self._keeper = keeper
         self._clock = clock
+        self._on_change = on_change
         self._live: dict[tuple[str, str], datetime] = {}
 
     async def load(self, platform: str, appid: str) -> Authorization | None:
@@ -66,18 +72,36 @@ class Authorizations:
         self._live[platform, appid] = now + RECHECK
         return True
 
-    async def revoke(self, platform: str, appid: str, *, event_at: datetime, reason: str) -> bool:
-        """Close an authorization and its tokens, unless something newer has happened to it."""
-        changed = await self._store.move(
-            platform,
-            appid,
-            to=AuthorizationState.REVOKED,
-            event_at=event_at,
-            reason=reason,
-            now=self._clock.now(),
+    async def apply(
+        self, trigger: Trigger, platform: str, appid: str, *, event_at: datetime, reason: str
+    ) -> StateChange | None:
+        """Apply a piece of WeChat's news, unless something newer has happened; return what it did."""
+        change = await self._store.apply(
+            platform, appid, trigger=trigger, event_at=event_at, reason=reason, now=self._clock.now()
         )
-        if changed:
-            self._live.pop((platform, appid), None)
-            self._keeper.forget_account(platform, appid)
-            log.info("authorization.revoked", platform=platform, appid=appid, reason=reason)
-        return changed
+        self._tell(change, platform, appid, reason)
+        return change
+
+    async def observe(self, evidence: Evidence, *triggers: Trigger) -> StateChange | None:
+        """Apply what our own calls found out, unless it is out of date; return what it did."""
+        change = await self._store.observe(evidence, *triggers, now=self._clock.now())
+        self._tell(change, evidence.platform, evidence.appid, evidence.reason)
+        return change
+
+    def _tell(self, change: StateChange | None, platform: str, appid: str, reason: str) -> None:
+        if change is None or not change.moved:
+            return
+        self._live.pop((platform, appid), None)
+        if change.after is AuthorizationState.REVOKED:
+            self._keeper().forget_account(platform, appid)
+        said = {"platform": platform, "appid": appid, "before": change.before, "reason": reason}
+        match change.after:
+            case AuthorizationState.REVOKED:
+                log.info("authorization.revoked", **said)
+            case AuthorizationState.DEGRADED:
+                log.warning("authorization.degraded", **said)
+            case AuthorizationState.NEEDS_REAUTHORIZATION:
+                log.warning("authorization.needs_reauthorization", **said)
+            case state:
+                log.info("authorization.moved", state=state, **said)
+        self._on_change(platform, change.after)

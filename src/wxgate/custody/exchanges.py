@@ -43,8 +43,9 @@ from wxgate.errors import (
     StorageError,
     UpstreamError,
     WeChatError,
+    told,
 )
-from wxgate.secret import AccessToken, ComponentToken
+from wxgate.secret import AccessToken, ComponentToken, trace_of
 
 T = TypeVar("T")
 
@@ -157,7 +158,7 @@ class Exchanges:
         del self._running[exchange_id]
         if not task.cancelled() and (fault := task.exception()) is not None:
             # The job is durable, and is tried again when the lease of this attempt has ended.
-            log.error("exchange.interrupted", exchange=exchange_id, exc_info=fault)
+            log.error("exchange.interrupted", exchange=exchange_id, exception=trace_of(fault))
 
     async def _run(self, exchange_id: str) -> None:
         for pause in (*RETRY_SECONDS, None):
@@ -181,6 +182,7 @@ class Exchanges:
 
     async def _attempt(self, job: Exchange) -> None:
         bind_flow = True
+        before = await self._authorizations.load(job.platform, job.appid) if job.appid else None
         try:
             granted = await self._call(job.platform, self._exchange_call(job))
         except CodeRejected as rejected:
@@ -197,7 +199,15 @@ class Exchanges:
         if authorization is None:
             return  # Overtaken after the lease ended; whoever did it has committed the result.
         self._keeper.forget_account(job.platform, granted.appid)
-        log.info("exchange.done", platform=job.platform, appid=granted.appid, source=job.source)
+        had, has = set(before.func_ids if before else ()), set(authorization.func_ids)
+        log.info(
+            "exchange.done",
+            platform=job.platform,
+            appid=granted.appid,
+            source=job.source,
+            gained=sorted(has - had),
+            lost=sorted(had - has),
+        )
         self._on_authorized(job.platform, granted.appid)
         await self._accounts.refresh_quietly(job.platform, granted.appid)
 
@@ -273,7 +283,7 @@ class Exchanges:
         if now - job.created_at > GIVE_UP_AFTER:
             await self._fail(job, trouble)
             return
-        log.warning("exchange.put_off", platform=job.platform, source=job.source, error=str(trouble))
+        log.warning("exchange.put_off", platform=job.platform, source=job.source, **told(trouble))
         wait = timedelta(0) if soon else min(timedelta(seconds=2 ** min(job.fence, 10)), BACKOFF_MOST)
         await self._store.postpone(
             job, error=str(trouble), not_before=now + wait, maybe_spent=isinstance(trouble, _MaybeSpent)
@@ -281,5 +291,5 @@ class Exchanges:
 
     async def _fail(self, job: Exchange, refusal: GatewayError) -> None:
         errcode = refusal.errcode if isinstance(refusal, WeChatError) else None
-        log.warning("exchange.failed", platform=job.platform, source=job.source, error=str(refusal))
+        log.warning("exchange.failed", platform=job.platform, source=job.source, **told(refusal))
         await self._store.fail(job, errcode=errcode, error=str(refusal), now=self._clock.now())

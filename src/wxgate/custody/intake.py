@@ -8,6 +8,7 @@ from wxgate.custody.keeper import TokenKeeper
 from wxgate.custody.links import Links
 from wxgate.custody.records import Exchange, ExchangeSource, ExchangeState, NewExchange
 from wxgate.custody.sources import authorizer_key, component_key
+from wxgate.custody.states import Trigger
 from wxgate.custody.tickets import Tickets
 from wxgate.protocol.pushes import (
     AuthorizationUpdated,
@@ -52,8 +53,12 @@ class Intake:
                     event, ExchangeSource.AUTHORIZED, event.appid, event.code, event.pre_auth_code
                 )
             case Unauthorized():
-                await self._authorizations.revoke(
-                    event.platform, event.appid, event_at=_at(event), reason="unauthorized"
+                await self._authorizations.apply(
+                    Trigger.TAKEN_BACK,
+                    event.platform,
+                    event.appid,
+                    event_at=_at(event),
+                    reason=event.info_type,
                 )
             case FastRegistered(code=AuthorizationCode() as code):
                 return await self._exchange(event, ExchangeSource.REGISTERED, event.appid, code)
@@ -78,6 +83,10 @@ class Intake:
         code: AuthorizationCode,
         pre_auth_code: PreAuthCode | None = None,
     ) -> Exchange:
+        if appid:
+            await self._authorizations.apply(
+                Trigger.CODE_GIVEN, event.platform, appid, event_at=_at(event), reason=source.value
+            )
         flow = await self._links.flow_of(event.platform, pre_auth_code) if pre_auth_code else None
         new = NewExchange(event.platform, code, source, _at(event), appid or None, flow.id if flow else None)
         return await self._exchanges.submit(new)

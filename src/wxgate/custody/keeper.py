@@ -3,110 +3,114 @@
     FRESH    serve                       DUE      serve, and renew in the background
     EXPIRED  renew, and wait for it      REJECTED (by proof) drop that version, renew, and wait
 
-A renewal runs under a lease with a fence in the shared store. Whoever loses the race for the lease waits
-for the winner's token; a winner that was overtaken (its lease ran out, or the token was dropped meanwhile)
-writes nothing.
+What is remembered is the business of `token_memory`, how one token is renewed that of `renewing`.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import structlog
 
 from wxgate.clock import Clock
 from wxgate.custody.ports import TokenStore
-from wxgate.custody.records import FetchedToken, KeptToken
-from wxgate.errors import GatewayError, TokenRejected, UpstreamError
-from wxgate.protocol.tokens import Freshness, TokenKey, freshness
+from wxgate.custody.records import InvalidReport, KeptToken
+from wxgate.custody.renewing import KeeperListener, LeaseTerms, Renewing, TokenSource
+from wxgate.custody.token_memory import TokenMemory
+from wxgate.errors import RenewalsExhausted, StorageError, TokenRejected
+from wxgate.protocol.tokens import REJECTIONS_MOST, REPORTS_MOST, Freshness, TokenKey, freshness
 from wxgate.secret import AccessToken, equal
 
 T = TypeVar("T")
 
 log = structlog.get_logger("wxgate.tokens")
 
-LEASE = timedelta(seconds=15)
-"""How long one fetch may take before another may try: longer than the transport waits for an answer."""
-
-RECHECK = timedelta(seconds=1)
-"""How long memory is trusted before the row is looked at again: another process may drop a token."""
-
-POLL_SECONDS = 0.1
-"""How often a loser of the lease looks whether the winner is done."""
-
-ATTEMPTS = 3
-"""How often a renewal starts over after being overtaken."""
-
-BACKOFF = timedelta(seconds=5)
-BACKOFF_MOST = timedelta(minutes=5)
-
-
-class TokenSource(Protocol):
-    """Fetches tokens from WeChat."""
-
-    async def fetch(self, key: TokenKey) -> FetchedToken:
-        """Fetch a new token for this key; whatever came with it is durable when this returns."""
-        ...
-
-
-class KeeperListener(Protocol):
-    """Hears of renewals, for metrics."""
-
-    def renewed(self, key: TokenKey) -> None:
-        """Note a renewal that was written."""
-
-    def renewal_failed(self, key: TokenKey, error: GatewayError) -> None:
-        """Note a renewal that failed."""
-
-
-@dataclass(slots=True)
-class _Trouble:
-    """The last failures of one background renewal."""
-
-    count: int
-    not_before: datetime
+WAIT_LOOK_SECONDS = 1.0
+"""How often whoever waits for a change looks by itself: news may not arrive."""
 
 
 class TokenKeeper:
     """Gives out tokens that work."""
 
     def __init__(
-        self, store: TokenStore, source: TokenSource, clock: Clock, *, holder: str, listener: KeeperListener
+        self,
+        store: TokenStore,
+        source: TokenSource,
+        clock: Clock,
+        *,
+        holder: str,
+        listener: KeeperListener,
+        random: Callable[[], float],
+        terms: LeaseTerms | None = None,
     ) -> None:
         self._store = store
-        self._source = source
         self._clock = clock
-        self._holder = holder
         self._listener = listener
-        self._memory: dict[TokenKey, tuple[KeptToken, datetime]] = {}
-        self._renewals: dict[TokenKey, asyncio.Task[KeptToken]] = {}
-        self._trouble: dict[TokenKey, _Trouble] = {}
+        self._memory = TokenMemory(store.load, clock)
+        self._renewing = Renewing(
+            store,
+            source,
+            clock,
+            self._memory,
+            holder=holder,
+            listener=listener,
+            random=random,
+            terms=terms or LeaseTerms(),
+        )
 
     async def get(self, key: TokenKey) -> KeptToken:
         """Return a token that is good now; fetch one only when there is none."""
-        kept = await self._current(key)
+        kept = self._memory.fresh(key)
+        if kept is not None:
+            return kept
+        kept = await self._memory.current(key)
+        self._memory.note_use(key)
         if kept is None:
-            return await self._renew(key, beyond=0)
-        match freshness(kept.fetched_at, kept.expires_at, self._clock.now()):
+            return await self._renewing.renew(key, beyond=0)
+        match self._freshness(kept):
             case Freshness.FRESH:
                 return kept
             case Freshness.DUE:
-                self._renew_ahead(key, kept)
+                self._renewing.ahead(key, beyond=kept.version)
                 return kept
             case Freshness.EXPIRED:
-                return await self._renew(key, beyond=kept.version)
+                return await self._renewing.renew(key, beyond=kept.version)
 
-    async def tend(self, key: TokenKey) -> None:
-        """Renew in the background if the token is missing, due or expired, keeping to the back-off."""
-        kept = await self._current(key)
-        due = (
-            kept is None
-            or freshness(kept.fetched_at, kept.expires_at, self._clock.now()) is not Freshness.FRESH
-        )
-        if due:
-            self._renew_ahead(key, kept)
+    async def current(self, key: TokenKey) -> KeptToken | None:
+        """Return the token as long as it is good; renew nothing and note no use."""
+        kept = self._memory.fresh(key) or await self._memory.current(key)
+        return kept if kept is not None and self._freshness(kept) is not Freshness.EXPIRED else None
+
+    async def wait_for_change(self, key: TokenKey, version: int, seconds: float) -> KeptToken | None:
+        """Wait until a good token of another version is there, and return it; None when the time is over.
+
+        Nothing is renewed: whoever may cause that asks `get` first.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        with self._memory.watching(key) as watch:
+            while True:
+                kept = await self.current(key)
+                if kept is not None and kept.version != version:
+                    return kept
+                if (left := deadline - loop.time()) <= 0:
+                    return None
+                await watch.wait(min(left, WAIT_LOOK_SECONDS))
+
+    async def tend(self, key: TokenKey) -> asyncio.Task[KeptToken | None] | None:
+        """Renew in the background if the token is missing, due or expired, keeping to the back-off.
+
+        Returns the renewal if there is one now.
+        """
+        kept = await self._memory.current(key)
+        if kept is not None and self._freshness(kept) is Freshness.FRESH:
+            return None
+        return self._renewing.ahead(key, beyond=kept.version if kept else 0)
+
+    def renew_ahead(self, key: TokenKey, version: int) -> asyncio.Task[KeptToken | None] | None:
+        """Begin to renew a version in the background; None if that is under way or too soon."""
+        return self._renewing.ahead(key, beyond=version)
 
     async def peek(self, key: TokenKey) -> KeptToken | None:
         """Load the token as it stands, fetching nothing."""
@@ -115,16 +119,17 @@ class TokenKeeper:
     async def renew(self, key: TokenKey) -> KeptToken:
         """Renew now, unless somebody did since the token was last looked at."""
         kept = await self._store.load(key)
-        return await self._renew(key, beyond=kept.version if kept else 0)
+        return await self._renewing.renew(key, beyond=kept.version if kept else 0)
 
-    async def report_invalid(self, key: TokenKey, rejected: AccessToken) -> KeptToken:
-        """Take a rejected token as proof: renew if it is still the current one; return the current."""
-        kept = await self._store.load(key)
-        proven = kept is not None and equal(kept.token.reveal(), rejected.reveal())
-        if kept is not None and proven and await self._store.drop(key, only_version=kept.version):
-            log.warning("token.rejected", issuer=key.issuer, account=key.account, kind=key.kind)
-        self.forget(key)
-        return await self.get(key)
+    async def report_invalid(self, key: TokenKey, rejected: AccessToken) -> InvalidReport:
+        """Take a rejected token as proof, and renew it if it is still the current one.
+
+        Only part of the budget is open to reports. Raises RenewalsExhausted when too many new tokens of this
+        key were rejected in too short a time.
+        """
+        if not await self._drop_by_proof(key, rejected, REPORTS_MOST):
+            return InvalidReport(renewed=False, current=await self.current(key))
+        return InvalidReport(renewed=True, current=await self.get(key))
 
     async def using(self, key: TokenKey, call: Callable[[AccessToken], Awaitable[T]]) -> T:
         """Call with the token; when WeChat rejects it, renew by proof and replay exactly once."""
@@ -132,8 +137,8 @@ class TokenKeeper:
         try:
             return await call(kept.token)
         except TokenRejected:
-            kept = await self.report_invalid(key, kept.token)
-        return await call(kept.token)
+            await self._drop_by_proof(key, kept.token, REJECTIONS_MOST)
+        return await call((await self.get(key)).token)
 
     async def drop(self, key: TokenKey) -> None:
         """Drop a token so that nobody uses it again and a fetch under way cannot bring it back."""
@@ -142,110 +147,59 @@ class TokenKeeper:
 
     def forget(self, key: TokenKey) -> None:
         """Forget what memory holds of a key; the next reader looks at the store."""
-        self._memory.pop(key, None)
+        self._memory.forget(key)
 
     def forget_account(self, issuer: str, account: str) -> None:
         """Forget what memory holds of one issuer's tokens for one account."""
-        for key in [key for key in self._memory if (key.issuer, key.account) == (issuer, account)]:
-            self.forget(key)
+        self._memory.forget_account(issuer, account)
+
+    def heard(self, key: TokenKey, version: int) -> None:
+        """Take the news from another node that a key has a new version, or no token any more (0)."""
+        self._memory.heard(key, version)
+
+    def missed(self) -> None:
+        """Take it that news may have been missed: nothing remembered counts before it is looked at."""
+        self._memory.missed()
+
+    async def note_uses(self) -> None:
+        """Write down which tokens were asked for since the last time."""
+        used = self._memory.take_used()
+        try:
+            await self._store.note_used(used, self._clock.now())
+        except StorageError:
+            self._memory.put_back_used(used)
+            raise
 
     async def close(self) -> None:
         """Wait for renewals under way: an answer that is on its way must be written, not thrown away."""
-        running = list(self._renewals.values())
-        if running:
-            await asyncio.wait(running, timeout=LEASE.total_seconds())
+        await self._renewing.close()
+        with contextlib.suppress(StorageError):
+            await self.note_uses()
 
-    async def _current(self, key: TokenKey) -> KeptToken | None:
+    async def _drop_by_proof(self, key: TokenKey, rejected: AccessToken, most: int) -> bool:
+        """Drop a token that WeChat rejected, if it is still the current one; return whether it was."""
         now = self._clock.now()
-        remembered = self._memory.get(key)
-        if remembered is not None and abs(now - remembered[1]) < RECHECK:
-            return remembered[0]
         kept = await self._store.load(key)
-        if kept is None:
-            self.forget(key)
-        else:
-            self._memory[key] = (kept, now)
-        return kept
-
-    def _renew_ahead(self, key: TokenKey, kept: KeptToken | None) -> None:
-        trouble = self._trouble.get(key)
-        if key in self._renewals or (trouble and self._clock.now() < trouble.not_before):
-            return
-        task = self._start(key, beyond=kept.version if kept else 0)
-        # The old token still serves; the failure is logged and counted where it happened.
-        task.add_done_callback(lambda done: None if done.cancelled() else done.exception())
-
-    async def _renew(self, key: TokenKey, *, beyond: int) -> KeptToken:
-        task = self._renewals.get(key) or self._start(key, beyond=beyond)
-        # Shielded: a caller that gives up must not take the others' renewal with it.
-        return await asyncio.shield(task)
-
-    def _start(self, key: TokenKey, *, beyond: int) -> asyncio.Task[KeptToken]:
-        task = asyncio.create_task(self._renew_and_note(key, beyond), name=f"renew {key.kind} {key.account}")
-        self._renewals[key] = task
-        task.add_done_callback(lambda _: self._renewals.pop(key, None))
-        return task
-
-    async def _renew_and_note(self, key: TokenKey, beyond: int) -> KeptToken:
-        try:
-            kept = await self._renew_under_lease(key, beyond)
-        except GatewayError as error:
-            trouble = self._trouble.get(key)
-            count = trouble.count + 1 if trouble else 1
-            wait = min(BACKOFF * 2 ** min(count - 1, 10), BACKOFF_MOST)
-            self._trouble[key] = _Trouble(count, self._clock.now() + wait)
-            self._listener.renewal_failed(key, error)
-            log.warning(
-                "token.renewal_failed",
-                issuer=key.issuer,
-                account=key.account,
-                kind=key.kind,
-                error=str(error),
-            )
-            raise
-        self._trouble.pop(key, None)
-        self._memory[key] = (kept, self._clock.now())
-        return kept
-
-    async def _renew_under_lease(self, key: TokenKey, beyond: int) -> KeptToken:
-        overtaken = 0
-        waited = 0.0
-        while overtaken < ATTEMPTS and waited <= 2 * LEASE.total_seconds():
-            if (newer := await self._newer(key, beyond)) is not None:
-                return newer
-            lease = await self._store.claim(key, holder=self._holder, now=self._clock.now(), ttl=LEASE)
-            if lease is None:
-                await asyncio.sleep(POLL_SECONDS)
-                waited += POLL_SECONDS
-                continue
-            try:
-                # Second look, now that nobody else can be writing: the last holder may just have finished.
-                if (newer := await self._newer(key, beyond)) is not None:
-                    return newer
-                fetched = await self._source.fetch(key)
-                kept = await self._store.finish(lease, fetched)
-            finally:
-                await self._store.release(lease)
-            if kept is not None:
-                self._listener.renewed(key)
-                log.info(
-                    "token.renewed",
-                    issuer=key.issuer,
-                    account=key.account,
-                    kind=key.kind,
-                    version=kept.version,
-                    expires_at=kept.expires_at.isoformat(),
+        if kept is not None and equal(kept.token.reveal(), rejected.reveal()):
+            rejection = await self._store.reject(key, version=kept.version, now=now, most=most)
+            if rejection.retry_at is not None:
+                self._listener.reported(key, "exhausted")
+                raise RenewalsExhausted(
+                    f"{most} new {key.kind} tokens of {key.account} were rejected one after the other, "
+                    "so renewing does not help; see whether somebody else renews it (another gateway, an old "
+                    f"server) and whether the AppSecret is right. Tried again from "
+                    f"{rejection.retry_at:%H:%M:%S} UTC",
+                    retry_at=rejection.retry_at,
+                    retry_after=(rejection.retry_at - now).total_seconds(),
                 )
-                return kept
-            overtaken += 1
-        raise UpstreamError(
-            f"the {key.kind} token of {key.account} is being renewed elsewhere and does not arrive",
-            sent=False,
-        )
+            if rejection.dropped:
+                self._listener.reported(key, "renewed")
+                log.warning("token.rejected", issuer=key.issuer, account=key.account, kind=key.kind)
+                self.forget(key)
+                return True
+        self._listener.reported(key, "stale")
+        self.forget(key)
+        return False
 
-    async def _newer(self, key: TokenKey, beyond: int) -> KeptToken | None:
-        kept = await self._store.load(key)
-        if kept is None or kept.version <= beyond:
-            return None
-        expired = freshness(kept.fetched_at, kept.expires_at, self._clock.now()) is Freshness.EXPIRED
-        return None if expired else kept
+    def _freshness(self, kept: KeptToken) -> Freshness:
+        return freshness(kept.fetched_at, kept.expires_at, self._clock.now(), kept.key.kind)

@@ -161,6 +161,14 @@ class Links:
         return await self._store.find_flow(platform, fingerprint(pre_auth_code))
 
 
+def reauthorization_link(base: str, platform: str, appid: str) -> str:
+    """Make the lasting link where one account authorises a platform (again); its reference stays.
+
+    It names no permission sets: WeChat then offers all that the platform has, those of before included.
+    """
+    return f"{base}/authorize/{platform}?{urlencode({'biz_appid': appid})}"
+
+
 def fingerprint(code: PreAuthCode) -> str:
     """Name a pre_auth_code without keeping it."""
     return sha256(code.reveal().encode()).hexdigest()

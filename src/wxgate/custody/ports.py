@@ -2,19 +2,30 @@
 
 Every method is one transaction: when it returns, its effect is committed. Times are arguments; nothing here
 reads a clock.
+
+It is long because it is one list: whoever writes another store finds all of it here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
+from wxgate.custody.clients import AuditLine, Client, Labels
+from wxgate.custody.edits import Change
+from wxgate.custody.planner import Plan
 from wxgate.custody.records import (
     AccountInfo,
     Authorization,
     AuthorizationFilter,
-    AuthorizationState,
+    Brought,
+    Clear,
+    ClearWay,
     DirectAccount,
+    DueToken,
+    Duty,
+    Evidence,
     Exchange,
+    FetchCount,
     FetchedToken,
     Flow,
     Grant,
@@ -25,8 +36,13 @@ from wxgate.custody.records import (
     NewExchange,
     Platform,
     RefreshTokenChange,
+    Rejection,
+    StateChange,
+    TicketRequests,
+    TokenRow,
 )
-from wxgate.protocol.tokens import TokenKey
+from wxgate.custody.states import Trigger
+from wxgate.protocol.tokens import REJECTIONS_MOST, TokenKey
 from wxgate.secret import RefreshToken
 
 
@@ -58,6 +74,18 @@ class PlatformStore(Protocol):
         ...
 
 
+class ConfigurationStore(Protocol):
+    """Changes of what an operator configured."""
+
+    async def change(self, changes: Sequence[Change]) -> bool:
+        """Make all changes in one transaction, if every record is still as it was before; else none.
+
+        Returns whether they were made. A platform or direct account that is removed loses its tickets and
+        every token it issued; its authorizations, their history and its events stay.
+        """
+        ...
+
+
 class TicketStore(Protocol):
     """Tickets, the newest first by WeChat's own time."""
 
@@ -73,6 +101,18 @@ class TicketStore(Protocol):
         """Load the newest tickets by `pushed_at`, newest first."""
         ...
 
+    async def requests(self, platform: str) -> TicketRequests:
+        """Tell how often WeChat was asked to push tickets to a platform."""
+        ...
+
+    async def note_request(self, platform: str, seen: TicketRequests, *, not_before: datetime) -> bool:
+        """Count one request more, unless somebody did since `seen`; return whether it is the caller's."""
+        ...
+
+    async def end_requests(self, platform: str) -> None:
+        """Start counting anew."""
+        ...
+
 
 class TokenStore(Protocol):
     """Tokens with their leases."""
@@ -81,15 +121,36 @@ class TokenStore(Protocol):
         """Load the current token, or None where there is none (never fetched, or dropped)."""
         ...
 
+    async def look(self, key: TokenKey) -> TokenRow:
+        """Load the current token together with its lease and its back-off."""
+        ...
+
     async def claim(self, key: TokenKey, *, holder: str, now: datetime, ttl: timedelta) -> Lease | None:
         """Take the lease unless another holder's is still running; a new lease has a fence one higher.
 
-        Exactly one of any number of concurrent callers gets it. Works for keys never seen before.
+        Exactly one of any number of concurrent callers gets it. Works for keys never seen before. A lease
+        that ends later than any genuine one could (a clock was set back) counts as ended.
         """
         ...
 
+    async def extend(self, lease: Lease, until: datetime) -> bool:
+        """Move the lease's end, if the fence is still the lease's; return whether it was."""
+        ...
+
     async def finish(self, lease: Lease, fetched: FetchedToken) -> KeptToken | None:
-        """Write the token and end the lease, if the fence is still the lease's; else return None."""
+        """Write the token and end the lease, if the fence is still the lease's; else return None.
+
+        What was noted of failures is forgotten.
+        """
+        ...
+
+    async def fail(self, lease: Lease, *, not_before: datetime, held_until: datetime | None = None) -> bool:
+        """End the lease, count the failure and note when to try again, if the fence is still the lease's.
+
+        Renewals that somebody waits for heed only `held_until`. A rejection by proof, a new refresh token,
+        authorization or AppSecret forgets what was noted.
+        Returns whether it was: the failure of one who was overtaken is nobody's concern.
+        """
         ...
 
     async def release(self, lease: Lease) -> None:
@@ -103,8 +164,31 @@ class TokenStore(Protocol):
         """
         ...
 
+    async def reject(
+        self, key: TokenKey, *, version: int, now: datetime, most: int = REJECTIONS_MOST
+    ) -> Rejection:
+        """Drop a version that WeChat rejected, as `drop` does, unless `most` or more were rejected lately.
+
+        The fingerprint of what was rejected stays, for the next lease to know.
+        """
+        ...
+
     async def drop_account(self, issuer: str, account: str) -> int:
         """Drop every kind of token of one issuer for one account; return how many had a value."""
+        ...
+
+    async def take_due(
+        self, decide: Callable[[Sequence[DueToken]], Plan], *, now: datetime, limit: int, until: datetime
+    ) -> Plan:
+        """Load tokens that are due, the longest due first, and settle them as decided.
+
+        What is to be renewed is due again at `until` unless it is renewed before; what is parked is not due
+        any more. Rows that another node is settling at the same time are passed over.
+        """
+        ...
+
+    async def note_used(self, keys: Collection[TokenKey], now: datetime) -> None:
+        """Note that tokens are in use."""
         ...
 
 
@@ -137,26 +221,78 @@ class AuthorizationStore(Protocol):
         """
         ...
 
-    async def move(
+    async def apply(
         self,
         platform: str,
         appid: str,
         *,
-        to: AuthorizationState,
+        trigger: Trigger,
         event_at: datetime,
         reason: str,
         now: datetime,
-    ) -> bool:
-        """Change the state unless a newer event was applied; return whether it was changed.
+    ) -> StateChange | None:
+        """Apply a piece of news unless a newer one was applied; return what it did, or None.
 
-        Moving to REVOKED also clears the refresh token (its history stays) and drops every token of
-        (platform, appid) in the same transaction. Without a row, REVOKED makes one, so that a late code
-        knows.
+        News of an unknown account makes its row, so that what comes later and is older knows. Where the
+        state becomes REVOKED, the refresh token is cleared (its history stays) and every token of
+        (platform, appid) is dropped in the same transaction.
+        """
+        ...
+
+    async def observe(self, evidence: Evidence, *triggers: Trigger, now: datetime) -> StateChange | None:
+        """Apply evidence to the authorization it is about; return what it did, or None if it is out of date.
+
+        Keeps the refresh token and permission sets that were found. When the state is another one
+        afterwards, an event `wxgate.<state>` is recorded in the same transaction, for handlers to receive.
+        Without `event_at` the evidence is about an account unknown here: FOUND makes its row.
+        """
+        ...
+
+    async def put_off_repair(
+        self, platform: str, appid: str, *, held: RefreshToken | None, until: datetime, now: datetime
+    ) -> bool:
+        """Reserve one look at WeChat for the current refresh token; return whether it is the caller's.
+
+        It is, if the authorization still holds `held` and no earlier look put this one off beyond `now`.
         """
         ...
 
     async def history(self, platform: str, appid: str) -> Sequence[RefreshTokenChange]:
         """List the changes of the refresh token, newest first."""
+        ...
+
+
+class TransferStore(Protocol):
+    """Authorizations in bulk, to and from elsewhere."""
+
+    async def count(self) -> int:
+        """Count the authorizations."""
+        ...
+
+    async def page(
+        self, after: tuple[str, str] | None, limit: int
+    ) -> tuple[Sequence[Authorization], Sequence[str], tuple[str, str] | None]:
+        """Load authorizations by platform and appid from beyond a pair on.
+
+        Returns those that open, the names of those that do not, and the last pair; None when there is none.
+        """
+        ...
+
+    async def bring(
+        self,
+        authorizations: Sequence[Authorization],
+        *,
+        replace: bool,
+        reason: str,
+        now: datetime,
+        dry_run: bool = False,
+    ) -> Sequence[Brought]:
+        """Add authorizations, in one transaction; tell for each what became of it.
+
+        One that is there already is replaced only with `replace`, and never by an older one: of two of the
+        same event, one whose refresh token changed here after `updated_at` is the newer. What replaces
+        another drops the tokens of its pair. A dry run changes nothing.
+        """
         ...
 
 
@@ -239,6 +375,10 @@ class AccountStore(Protocol):
         """List all by appid."""
         ...
 
+    async def unknown(self, *, since: datetime, limit: int) -> Sequence[tuple[str, str]]:
+        """Name (platform, appid) of active authorizations changed since then whose account nobody knows."""
+        ...
+
 
 class LinkStore(Protocol):
     """Invites and the flows that begin with a click."""
@@ -261,4 +401,145 @@ class LinkStore(Protocol):
 
     async def find_flow(self, platform: str, pre_auth_fingerprint: str) -> Flow | None:
         """Find the flow that a pre_auth_code started."""
+        ...
+
+
+class ClientStore(Protocol):
+    """The holders of API keys; of a key only a digest is kept."""
+
+    async def put(self, client: Client) -> None:
+        """Insert a client."""
+        ...
+
+    async def load(self, client_id: str) -> Client | None:
+        """Load one client, revoked or not."""
+        ...
+
+    async def list(self) -> Sequence[Client]:
+        """List all clients, oldest first."""
+        ...
+
+    async def revoke(self, client_id: str, *, now: datetime) -> bool:
+        """Revoke a client for ever; return whether it was good until now."""
+        ...
+
+
+class AuditStore(Protocol):
+    """The audit log of what clients did."""
+
+    async def write(self, lines: Sequence[AuditLine]) -> None:
+        """Append lines, and move `last_used_at` of the clients they name forward."""
+        ...
+
+    async def read(
+        self, *, client: str | None = None, account: str | None = None, limit: int = 100
+    ) -> Sequence[AuditLine]:
+        """List the newest lines, newest first."""
+        ...
+
+    async def prune(self, *, before: datetime, most: int) -> int:
+        """Drop at most that many lines from before a moment; return how many."""
+        ...
+
+
+class LabelStore(Protocol):
+    """What operators wrote on accounts; an account need not be known to have labels."""
+
+    async def load(self, appid: str) -> Labels:
+        """Load the labels of one account."""
+        ...
+
+    async def load_many(self, appids: Sequence[str]) -> Mapping[str, Labels]:
+        """Load the labels of those of some thousand accounts that have any."""
+        ...
+
+    async def change(self, appid: str, *, add: Labels, remove: Labels) -> Labels:
+        """Take labels away, then add some; return what the account has then."""
+        ...
+
+    async def list(self) -> Mapping[str, Labels]:
+        """List the labels of every account that has any."""
+        ...
+
+
+class QuotaStore(Protocol):
+    """How often quotas were cleared this month, and tokens fetched today."""
+
+    async def reserve_clear(
+        self, appid: str, month: str, *, most: int, way: ClearWay, at: datetime
+    ) -> Clear | None:
+        """Note a clearing that is about to be asked for; None when `most` of the month are noted already.
+
+        Of any number of concurrent callers never more than `most` get one.
+        """
+        ...
+
+    async def settle_clear(self, clear: Clear, *, accepted: bool) -> None:
+        """Note that WeChat took a clearing, or take it off the count again."""
+        ...
+
+    async def clears(self, appid: str, month: str) -> Sequence[Clear]:
+        """List the clearings of a month, in the order they were noted."""
+        ...
+
+    async def count_fetches(self, key: TokenKey, *, day: str, by: int) -> FetchCount:
+        """Add to the count of a day, which begins anew on another day; return how it stands for all nodes.
+
+        A node whose clock is behind adds to the later day, unless that lies further ahead than tomorrow.
+        """
+        ...
+
+    async def open_circuit(self, key: TokenKey, *, day: str, until: datetime, reason: str) -> None:
+        """Let all nodes know that nobody should fetch this before a moment."""
+        ...
+
+    async def close_circuit(self, key: TokenKey) -> None:
+        """Let all nodes know that this may be fetched again; the count stays."""
+        ...
+
+    async def reset_fetches(self, issuer: str, account: str | None = None, *, day: str) -> int:
+        """Begin a day anew and close the circuits, of an issuer or one account; return how many counts."""
+        ...
+
+    async def fetch_counts(self) -> Sequence[FetchCount]:
+        """List all counts."""
+        ...
+
+
+class DutyStore(Protocol):
+    """Work that one node at a time does for all, by name."""
+
+    async def load(self, name: str) -> Duty:
+        """Load how a duty stands; one never taken is as it is at first."""
+        ...
+
+    async def claim(
+        self, name: str, *, holder: str, now: datetime, ttl: timedelta, every: timedelta | None
+    ) -> Duty | None:
+        """Take a duty that is due and that nobody does at the moment; else return None.
+
+        It is due when it never was done, at its `due_at`, and when that is further away than `every` (the
+        interval was made shorter, or a clock was set back). Without `every` it is due now. Exactly one of
+        any number of concurrent callers gets it, with a fence one higher.
+        """
+        ...
+
+    async def extend(self, duty: Duty, until: datetime) -> bool:
+        """Move the end of the lease, if the fence is still the duty's; return whether it was."""
+        ...
+
+    async def finish(
+        self, duty: Duty, result: Mapping[str, Any], *, now: datetime, due_at: datetime | None
+    ) -> bool:
+        """Write the result, when it is due again, and end the lease, if the fence is still the duty's.
+
+        Without `due_at` it is due again when it was. Returns whether the fence was the duty's.
+        """
+        ...
+
+    async def postpone(self, duty: Duty, *, due_at: datetime | None) -> bool:
+        """End the lease without a result, to be done at `due_at`, if the fence is still the duty's.
+
+        Without `due_at` it is due again when it was.
+        """
         ...

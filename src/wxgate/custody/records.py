@@ -1,5 +1,6 @@
-"""What custody keeps, as frozen records; storage sees nothing else."""
+"""What custody keeps, as frozen records; storage sees nothing else. It is one list, and no logic."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -64,12 +65,24 @@ class KeptTicket:
 
 
 @dataclass(frozen=True, slots=True)
+class TicketRequests:
+    """How often WeChat was asked for tickets since the last came in time, and when it may be asked again."""
+
+    count: int
+    not_before: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class FetchedToken:
-    """A token as WeChat has just given it, with its lifetime turned into a moment."""
+    """A token as WeChat has just given it, with its lifetime turned into a moment.
+
+    `renew_at` says when to renew it ahead, where that is not the usual moment.
+    """
 
     token: AccessToken
     fetched_at: datetime
     expires_at: datetime
+    renew_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +97,66 @@ class KeptToken:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenRow:
+    """How a key stands: its token if there is one, whose turn it is, and when to try again after failures.
+
+    `not_before` is for renewals that nobody waits for, `held_until` for all.
+    """
+
+    kept: KeptToken | None = None
+    lease_until: datetime | None = None
+    not_before: datetime | None = None
+    held_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DueToken:
+    """A token somebody must look at now, without its value; `renew_at` is since when."""
+
+    key: TokenKey
+    version: int
+    expires_at: datetime
+    renew_at: datetime
+    used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to fetch one token until a moment; `fence` grows with every lease and every drop."""
+    """The right to fetch one token until a moment; `fence` grows with every lease and every drop.
+
+    `failures` counts the fetches that failed in a row before this one; `rejected` is the fingerprint of the
+    token whose rejection by WeChat made this fetch necessary, if that is why.
+    """
 
     key: TokenKey
     holder: str
     fence: int
     until: datetime
+    failures: int = 0
+    rejected: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """What became of the proof that a token does not work.
+
+    `dropped` is true when the token was the current one and is no more; `retry_at` is set when its budget of
+    rejections is used up and it was left as it is.
+    """
+
+    dropped: bool = False
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidReport:
+    """The answer to a report that a token does not work: `renewed`, or it was not the current one.
+
+    `current` is the token to use instead; None where a stale report finds none at the moment.
+    """
+
+    renewed: bool
+    current: KeptToken | None
 
 
 class AuthorizationState(StrEnum):
@@ -108,6 +174,9 @@ class Authorization:
     """One platform's right to act for one account.
 
     `event_at` is WeChat's time of the newest event applied, so that a late, older event changes nothing.
+    `func_ids` are the permission sets as WeChat last told them, `granted_ids` those the merchant gave with
+    the last code. `repair_at` is when WeChat may be asked again about a refresh token that it refused,
+    `repairs` how often it was asked in a row.
     """
 
     platform: str
@@ -120,11 +189,65 @@ class Authorization:
     authorized_at: datetime
     event_at: datetime
     updated_at: datetime
+    granted_ids: tuple[int, ...] = ()
+    repair_at: datetime | None = None
+    repairs: int = 0
+
+    @property
+    def lost_ids(self) -> tuple[int, ...]:
+        """The permission sets that the merchant gave and WeChat no longer tells."""
+        return tuple(sorted(set(self.granted_ids) - set(self.func_ids)))
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """What a piece of news or evidence did; `before` is None where the authorization was unknown."""
+
+    before: AuthorizationState | None
+    after: AuthorizationState
+
+    @property
+    def moved(self) -> bool:
+        """Whether the state is another one now."""
+        return self.before is not self.after
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What our own calls found out about an authorization, with which of its states it was about.
+
+    It counts only if `event_at` and `held` (the refresh token) are still the authorization's. `found` is a
+    refresh token and `func_ids` are the permission sets WeChat told meanwhile; None tells nothing.
+    `link` is where the merchant can authorise again.
+    """
+
+    platform: str
+    appid: str
+    event_at: datetime | None
+    held: RefreshToken | None
+    reason: str
+    found: RefreshToken | None = None
+    func_ids: tuple[int, ...] | None = None
+    authorized_at: datetime | None = None
+    link: str = ""
+
+
+class Brought(StrEnum):
+    """What became of an authorization that was brought from elsewhere."""
+
+    ADDED = "added"
+    REPLACED = "replaced"
+    SAME = "same"
+    EXISTS = "exists"
+    NEWER = "newer_here"
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshTokenChange:
-    """One line of a refresh token's history: a fingerprint, never the value."""
+    """One line of a refresh token's history: a fingerprint, never the value.
+
+    Of one that was imported `at` is when it was last known to be right where it comes from.
+    """
 
     platform: str
     appid: str
@@ -259,3 +382,60 @@ class AuthorizationFilter:
     platform: str | None = None
     appid: str | None = None
     states: frozenset[AuthorizationState] = field(default_factory=frozenset)
+
+
+class ClearWay(StrEnum):
+    """What proves the right to clear a quota: an access token, or the AppSecret."""
+
+    ACCESS = "token"
+    APPSECRET = "secret"
+
+
+class ClearOutcome(StrEnum):
+    """What is known of one clearing of a quota; SENT until WeChat's answer is known."""
+
+    SENT = "sent"
+    ACCEPTED = "accepted"
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """One of the ten clearings of an appid's quota in a month (`2026-11`, China's time)."""
+
+    appid: str
+    month: str
+    number: int
+    way: ClearWay
+    outcome: ClearOutcome
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FetchCount:
+    """How often tokens of one kind were fetched today by all nodes, and until when nobody should.
+
+    `key.account` is the platform itself where what counts is the platform's.
+    """
+
+    key: TokenKey
+    day: str
+    fetched: int
+    open_until: datetime | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Work that one node at a time does for all: who does it, when it is due again, what came of it last.
+
+    `fence` grows each time somebody takes it; `due_at` is None before the first time. `result` is whatever
+    the work wants to be remembered, as JSON; it stays until the next result.
+    """
+
+    name: str
+    fence: int = 0
+    holder: str | None = None
+    lease_until: datetime | None = None
+    due_at: datetime | None = None
+    done_at: datetime | None = None
+    result: Mapping[str, Any] = field(default_factory=dict)

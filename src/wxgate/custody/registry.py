@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
 from wxgate.clock import Clock
@@ -15,6 +15,8 @@ T = TypeVar("T", bound=Platform | DirectAccount)
 
 RECHECK = timedelta(seconds=2)
 """How long a loaded record is believed before it is read again, so that changes need no restart."""
+
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,12 @@ class _Remembered(Generic[T]):
         self._seen[appid] = (served, now)
         return served
 
+    def forget(self, appid: str) -> None:
+        """Look the record up at its next use."""
+        served, _ = self._seen.get(appid, (None, None))
+        if served is not None:
+            self._seen[appid] = (served, NEVER)
+
 
 class Registry:
     """Finds platforms and direct accounts by appid, from memory when it can."""
@@ -69,6 +77,11 @@ class Registry:
     async def direct(self, appid: str) -> Served[DirectAccount] | None:
         """Find a direct account, or None."""
         return await self._directs.find(appid)
+
+    def forget(self, appid: str) -> None:
+        """Look a record up at its next use, since it was just changed here."""
+        self._platforms.forget(appid)
+        self._directs.forget(appid)
 
     async def require_platform(self, appid: str) -> Platform:
         """Find a platform or raise NotFound with what to do."""

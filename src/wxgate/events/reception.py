@@ -23,11 +23,13 @@ import structlog
 from wxgate.clock import Clock
 from wxgate.errors import GatewayError, InvalidReply
 from wxgate.events.handlers import Handlers, call_handler
+from wxgate.events.notices import Notice
 from wxgate.events.ports import Inbox
-from wxgate.events.records import Event, EventState, NewEvent, Recorded
+from wxgate.events.records import Event, EventKind, EventState, NewEvent, Recorded
 from wxgate.protocol.messages import Message, names
 from wxgate.protocol.pushes import ComponentEvent
 from wxgate.protocol.replies import check, from_handler, render
+from wxgate.secret import hide, trace_of
 
 log = structlog.get_logger("wxgate.events")
 
@@ -46,7 +48,7 @@ SETTLED = timedelta(seconds=20)
 """When WeChat's three attempts of five seconds are over, so that nobody will bring the message again."""
 
 
-Subject: TypeAlias = Message | ComponentEvent
+Subject: TypeAlias = Message | ComponentEvent | Notice
 """What a handler is called with; only a message is replied to."""
 
 
@@ -142,21 +144,23 @@ class Reception:
         return recorded.fresh
 
     async def sweep(self, revive: Callable[[Event], Subject]) -> int:
-        """Handle events whose node died and which WeChat will not bring again; return how many.
+        """Handle events whose node died and which WeChat will not bring again, and the gateway's own.
 
-        There is nobody left to reply to, so a reply is kept in the record as too late.
+        There is nobody left to reply to, so a reply is kept in the record as too late. Returns how many.
         """
         now = self._clock.now()
         count = 0
         for event in await self._inbox.abandoned(now=now):
-            if event.received_at + SETTLED > now or event.id in self._running:
+            settled = event.kind is EventKind.GATEWAY or event.received_at + SETTLED <= now
+            if not settled or event.id in self._running:
                 continue
             claimed = await self._inbox.claim(event.id, holder=self._holder, now=now, lease_until=now + LEASE)
             if claimed is None:
                 continue
             count += 1
             if not await self._is_deadly(claimed):
-                log.warning("event.handled_after_crash", event_id=event.id, appid=event.appid)
+                if event.holder:
+                    log.warning("event.handled_after_crash", event_id=event.id, appid=event.appid)
                 self._start(claimed, revive(claimed), too_late=True)
         return count
 
@@ -189,7 +193,7 @@ class Reception:
         self._running.pop(event_id, None)
         if not task.cancelled() and (fault := task.exception()) is not None:
             # The event is open in the record, and is taken over when the lease has ended.
-            log.error("event.interrupted", event_id=event_id, exc_info=fault)
+            log.error("event.interrupted", event_id=event_id, exception=trace_of(fault))
 
     async def _in_time(self, handling: _Handling, end: float) -> str | None:
         """Wait for a handler until the deadline; a slow one runs on and WeChat gets `success`."""
@@ -225,7 +229,8 @@ class Reception:
                 if (task := asyncio.current_task()) is not None and task.cancelling():
                     raise  # It is us who are being stopped; the event is taken over later.
                 state, error, outcome = EventState.FAILED, f"{type(fault).__name__}: {fault}", "failed"
-                log.exception("handler.failed", event_id=event.id, appid=event.appid)
+                trace = trace_of(fault)
+                log.error("handler.failed", event_id=event.id, appid=event.appid, exception=trace)
             finally:
                 renewing.cancel()
         if reply is not None and handling.too_late:
@@ -247,7 +252,7 @@ class Reception:
 
     async def _finish(self, event: Event, state: EventState, reply: str | None, error: str) -> bool:
         return await self._inbox.finish(
-            event.id, holder=self._holder, state=state, reply=reply, error=error, now=self._clock.now()
+            event.id, holder=self._holder, state=state, reply=reply, error=hide(error), now=self._clock.now()
         )
 
     async def _keep_lease(self, event: Event) -> None:
@@ -283,4 +288,6 @@ class Reception:
 
 
 def _names(subject: Subject) -> tuple[str, ...]:
+    if isinstance(subject, Notice):
+        return subject.name, "wxgate"
     return names(subject) if isinstance(subject, Message) else (subject.info_type.lower(), "component")

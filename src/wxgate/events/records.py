@@ -7,11 +7,12 @@ from typing import Any
 
 
 class EventKind(StrEnum):
-    """What sort of push an event was."""
+    """What sort of push an event was; GATEWAY is no push but news of our own."""
 
     MESSAGE = "message"
     EVENT = "event"
     COMPONENT = "component"
+    GATEWAY = "gateway"
 
 
 class EventState(StrEnum):
