@@ -14,7 +14,20 @@ from wxgate.store.tables import metadata
 # one takes longer than most of their tests.
 SHARING = {
     f"test_{suite}"
-    for suite in ("authorizations", "exchanges", "inbox", "links", "platforms", "tickets", "tokens")
+    for suite in (
+        "authorizations",
+        "clients",
+        "configuration",
+        "duties",
+        "exchanges",
+        "inbox",
+        "links",
+        "platforms",
+        "quota",
+        "tickets",
+        "tokens",
+        "transfer",
+    )
 }
 
 

@@ -18,6 +18,7 @@ from wxgate.custody.records import (
     LinkChoices,
     NewExchange,
 )
+from wxgate.custody.states import Trigger
 from wxgate.protocol.tokens import TokenKey, TokenKind
 from wxgate.secret import AuthorizationCode, AuthorizerToken, RefreshToken
 from wxgate.store import Store
@@ -146,6 +147,7 @@ async def test_finishing_commits_everything_a_code_brought(store: Store) -> None
         authorized_at=after(1),
         event_at=after(1),
         updated_at=after(2),
+        granted_ids=(1, 15),
     )
     assert await store.authorizations.load("wxplatform", "wxaccount") == authorization
     ended = await load(store, job)
@@ -228,10 +230,10 @@ async def test_a_flow_that_became_known_during_the_exchange_gives_its_reference(
 
 async def test_an_event_newer_than_the_code_keeps_its_place(store: Store) -> None:
     await finish(store, await start(store))
-    await store.authorizations.move(
+    await store.authorizations.apply(
         "wxplatform",
         "wxaccount",
-        to=AuthorizationState.DEGRADED,
+        trigger=Trigger.CODE_GIVEN,
         event_at=after(100),
         reason="",
         now=after(100),

@@ -13,7 +13,7 @@ from tests.store.test_platforms import DIRECT
 from wxgate.custody.vault import KeyRing
 from wxgate.errors import ConfigError
 from wxgate.store import Store
-from wxgate.store.keyfile import load_key_file, load_vault
+from wxgate.store.keyfile import change_key_file, load_key_file, load_vault
 from wxgate.store.store import open_vault
 
 
@@ -126,3 +126,48 @@ async def test_a_database_that_holds_no_secret_yet_gets_a_new_key(path: Path, da
 async def test_to_ask_for_the_keys_makes_no_database(path: Path, sqlite_url: str, tmp_path: Path) -> None:
     await open_vault(sqlite_url, "", path)
     assert os.listdir(tmp_path) == ["wxgate.key"]
+
+
+def test_a_changed_file_is_taken_up_by_those_who_have_it_open(path: Path) -> None:
+    running = load_vault("", path)
+    before = running.seal("secret", "place")
+    new = change_key_file(path, KeyRing.with_new).names[-1]
+    assert running.ring.names[-1] == new
+    change_key_file(path, lambda ring: ring.led_by(new))
+    other = load_vault("", path)
+    assert running.open(other.seal("fresh", "place"), "place") == "fresh"
+    assert other.open(running.seal("mine", "place"), "place") == "mine"
+    assert running.seal("mine", "place")[1:5].hex() == new
+    assert running.open(before, "place") == "secret"
+
+
+def test_a_file_that_is_damaged_or_of_another_gateway_leaves_the_keys_that_are_in_use(
+    path: Path, tmp_path: Path
+) -> None:
+    running = load_vault("", path)
+    whole, names = path.read_text(), running.ring.names
+    path.write_text("0badc0de:damaged")
+    assert running.ring.names == names
+    stranger = KeyRing.generate()
+    path.write_text(stranger.encode())
+    assert running.ring.names == names
+    assert running.open(running.seal("secret", "place"), "place") == "secret"
+    path.unlink()
+    assert running.ring.names == names
+    path.write_text(whole)
+    path.chmod(0o644)
+    assert running.ring.names == names
+
+
+def test_a_changed_file_is_still_for_its_owner_only(path: Path) -> None:
+    load_key_file(path)
+    change_key_file(path, KeyRing.with_new)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_change_that_fails_leaves_the_file_as_it_was(path: Path) -> None:
+    before = load_key_file(path)
+    with pytest.raises(ConfigError, match="make another one current first"):
+        change_key_file(path, lambda ring: ring.without(before.names[0]))
+    assert load_key_file(path) == before
+    assert os.listdir(path.parent) == ["wxgate.key"]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from tests.store.moments import NOW, after
+from tests.store.test_authorizations import authorize
 from wxgate.custody.records import AccountInfo, DirectAccount, Platform, PushCredentials
 from wxgate.protocol.envelope import Format, Mode
 from wxgate.secret import AppSecret, EncodingAESKey, PushToken, Secret
@@ -95,3 +96,14 @@ async def test_a_name_no_engine_could_store_is_kept_readable(store: Store) -> No
     loaded = await store.accounts.load("wxaccount")
     assert loaded is not None
     assert loaded.nick_name == "a\ufffdb?c"
+
+
+async def test_accounts_that_nobody_knows_are_named_by_their_latest_change(store: Store) -> None:
+    for seconds, appid in ((0, "wxold"), (60, "wxaccount"), (120, "wxnew")):
+        await authorize(store, appid=appid, at=seconds)
+    await store.accounts.put(INFO)
+    assert await store.accounts.unknown(since=after(-1), limit=9) == [
+        ("wxplatform", "wxnew"), ("wxplatform", "wxold"),
+    ]  # fmt: skip
+    assert await store.accounts.unknown(since=after(1), limit=9) == [("wxplatform", "wxnew")]
+    assert await store.accounts.unknown(since=after(-1), limit=1) == [("wxplatform", "wxnew")]

@@ -24,7 +24,9 @@ from wxgate.custody.records import (
     Grant,
     KeptTicket,
     NewExchange,
+    StateChange,
 )
+from wxgate.custody.states import Trigger
 from wxgate.custody.vault import KeyRing
 from wxgate.events.records import EventKind, EventState, NewEvent
 from wxgate.protocol.tokens import TokenKey, TokenKind
@@ -59,9 +61,14 @@ async def start(store: Store, code: str, at: float = 0) -> Exchange:
     return job
 
 
-async def revoke(store: Store, at: float) -> bool:
-    return await store.authorizations.move(
-        "wxplatform", "wxaccount", to=REVOKED, event_at=after(at), reason="unauthorized", now=after(at)
+async def revoke(store: Store, at: float) -> StateChange | None:
+    return await store.authorizations.apply(
+        "wxplatform",
+        "wxaccount",
+        trigger=Trigger.TAKEN_BACK,
+        event_at=after(at),
+        reason="unauthorized",
+        now=after(at),
     )
 
 
@@ -100,7 +107,7 @@ async def test_two_codes_that_bring_the_same_refresh_token_leave_one_line_of_his
     assert authorization.event_at == after(5)
     kept = await store.tokens.load(KEY)
     assert kept is not None
-    assert kept.version == len(jobs)
+    assert 1 <= kept.version <= len(jobs), "what an older code brought is not written over a newer one's"
 
 
 async def test_a_token_dropped_by_two_is_counted_by_one(store: Store, other: Store) -> None:
@@ -211,4 +218,4 @@ async def test_a_new_sqlite_file_that_another_process_is_making_is_waited_for(tm
 @pytest.mark.parametrize("seconds", [-1, 0, 1])
 async def test_a_revocation_counts_from_its_own_second_on(store: Store, seconds: float) -> None:
     assert await store.exchanges.finish(await start(store, "code"), GRANT, now=NOW)
-    assert await revoke(store, seconds) is (seconds >= 0)
+    assert (await revoke(store, seconds) is not None) is (seconds >= 0)

@@ -1,10 +1,11 @@
 """Tickets: ordered by WeChat's time, kept twice at least, pruned for one platform only."""
 
+import asyncio
 from collections.abc import Sequence
 
 from tests.store.moments import NOW, after
-from wxgate.custody.records import KeptTicket
-from wxgate.secret import Ticket
+from wxgate.custody.records import KeptTicket, Platform, PushCredentials, TicketRequests
+from wxgate.secret import AppSecret, Secret, Ticket
 from wxgate.store import Store
 
 
@@ -82,3 +83,20 @@ async def test_the_same_value_for_two_platforms_is_two_tickets(store: Store) -> 
     assert values(await store.tickets.newest("wxplatform")) == ["same"]
     assert values(await store.tickets.newest("wxother")) == ["same"]
     assert (await store.tickets.newest("wxother"))[0].pushed_at == NOW
+
+
+async def test_one_request_for_a_late_ticket_is_the_right_of_one(store: Store, other: Store) -> None:
+    platform = Platform("wxplatform", "", AppSecret("s"), PushCredentials(()), Secret("k"), NOW)
+    await store.platforms.put_platform(platform)
+    seen = await store.tickets.requests("wxplatform")
+    assert seen == TicketRequests(0, None)
+    nodes = [(store, other)[n % 2].tickets for n in range(8)]
+    noted = (node.note_request("wxplatform", seen, not_before=after(60)) for node in nodes)
+    assert sum(await asyncio.gather(*noted)) == 1
+    assert await other.tickets.requests("wxplatform") == TicketRequests(1, after(60))
+    await store.platforms.put_platform(platform)
+    kept = await store.tickets.requests("wxplatform")
+    assert kept == TicketRequests(1, after(60)), "an operator who changes a name starts nothing anew"
+    await store.tickets.end_requests("wxplatform")
+    assert await store.tickets.requests("wxplatform") == TicketRequests(0, None)
+    assert not await store.tickets.note_request("wxnobody", seen, not_before=NOW)

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, select
 
-from wxgate.custody.records import AccountInfo
+from wxgate.custody.records import AccountInfo, AuthorizationState
 from wxgate.store.database import Database
-from wxgate.store.tables import accounts
+from wxgate.store.tables import accounts, authorizations
 from wxgate.store.upsert import put
 
 
@@ -34,6 +35,22 @@ class SqlAccounts:
         async with self._database.read() as connection:
             rows = (await connection.execute(select(accounts).order_by(accounts.c.appid))).all()
         return [_read(row) for row in rows]
+
+    async def unknown(self, *, since: datetime, limit: int) -> Sequence[tuple[str, str]]:
+        """Name accounts that WeChat has not told of yet, those of the latest changes first."""
+        known = select(accounts.c.appid).where(accounts.c.appid == authorizations.c.appid).exists()
+        query = (
+            select(authorizations.c.platform, authorizations.c.appid)
+            .where(
+                authorizations.c.updated_at >= since,
+                authorizations.c.state == AuthorizationState.ACTIVE.value,
+                ~known,
+            )
+            .order_by(authorizations.c.updated_at.desc())
+            .limit(limit)
+        )
+        async with self._database.read() as connection:
+            return [(row.platform, row.appid) for row in (await connection.execute(query)).all()]
 
 
 def _read(row: Row[Any]) -> AccountInfo:

@@ -1,6 +1,7 @@
 """Authorizations with their sealed refresh tokens and the history of these."""
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -12,23 +13,31 @@ from wxgate.custody.records import (
     Authorization,
     AuthorizationFilter,
     AuthorizationState,
+    Evidence,
     RefreshTokenChange,
+    StateChange,
 )
+from wxgate.custody.states import PROOFS, Trigger, after
 from wxgate.custody.vault import Vault
-from wxgate.secret import RefreshToken
+from wxgate.events.records import EventKind, EventState
+from wxgate.protocol.tokens import TokenKey, TokenKind
+from wxgate.secret import RefreshToken, fingerprint
 from wxgate.store.database import Database
-from wxgate.store.seals import Seals, fingerprint
-from wxgate.store.tables import authorizations, refresh_token_changes
-from wxgate.store.tokens import drop_tokens
+from wxgate.store.seals import Seals
+from wxgate.store.tables import authorizations, events, refresh_token_changes
+from wxgate.store.tokens import drop_tokens, forget_failures, is_key
 from wxgate.store.upsert import insert_for
 
 
 class SqlAuthorizations:
     """Implements custody's AuthorizationStore."""
 
-    def __init__(self, database: Database, vault: Vault) -> None:
+    def __init__(
+        self, database: Database, vault: Vault, make_id: Callable[[], str] = lambda: secrets.token_hex(32)
+    ) -> None:
         self._database = database
         self._seals = Seals(vault, "authorizations")
+        self._make_id = make_id
 
     async def load(self, platform: str, appid: str) -> Authorization | None:
         """Load one authorization."""
@@ -70,37 +79,91 @@ class SqlAuthorizations:
             await write_refresh_token(connection, self._seals, platform, appid, token, reason=reason, now=now)
         return True
 
-    async def move(
+    async def apply(
         self,
         platform: str,
         appid: str,
         *,
-        to: AuthorizationState,
+        trigger: Trigger,
         event_at: datetime,
         reason: str,
         now: datetime,
-    ) -> bool:
-        """Change the state, unless a newer event was applied."""
-        values: dict[str, Any] = {
-            "state": to.value,
-            "event_at": event_at,
-            "reason": reason,
-            "updated_at": now,
-        }
-        revoked = to is AuthorizationState.REVOKED
-        if revoked:
-            values["refresh_token"] = None
+    ) -> StateChange | None:
+        """Apply a piece of news, unless a newer one was applied."""
         async with self._database.write() as connection:
-            if revoked:
-                await make_row(connection, platform, appid, event_at=event_at, now=now)
-            moved = await connection.execute(
+            known = not await insert_row(connection, platform, appid, event_at=event_at, now=now)
+            row = await lock_existing(connection, platform, appid)
+            if row.event_at > event_at:
+                return None
+            before = AuthorizationState(row.state)
+            state = after(before, trigger)
+            values: dict[str, Any] = {"event_at": event_at}
+            if state is not before or not known:
+                values |= {"state": state.value, "reason": reason, "updated_at": now}
+            await self._write(connection, row, state, values)
+        return StateChange(before if known else None, state)
+
+    async def observe(self, evidence: Evidence, *triggers: Trigger, now: datetime) -> StateChange | None:
+        """Apply evidence to the authorization it is about."""
+        platform, appid = evidence.platform, evidence.appid
+        async with self._database.write() as connection:
+            known = True
+            if evidence.event_at is None and evidence.authorized_at and Trigger.FOUND in triggers:
+                known = not await insert_row(
+                    connection, platform, appid, event_at=evidence.authorized_at, now=now
+                )
+            row = await lock_row(connection, platform, appid)
+            if row is None or (known and not self._is_about(evidence, row)):
+                return None
+            before = AuthorizationState(row.state)
+            state = after(before, *triggers)
+            await self._write(connection, row, state, _learned(evidence, row, triggers, state, now))
+            if evidence.found is not None and state is not AuthorizationState.REVOKED:
+                await self._keep_found(connection, evidence.found, row, evidence.reason, now)
+            if state is not before:
+                await record_notice(connection, self._make_id(), evidence, before, state, now)
+        return StateChange(before if known else None, state)
+
+    async def put_off_repair(
+        self, platform: str, appid: str, *, held: RefreshToken | None, until: datetime, now: datetime
+    ) -> bool:
+        """Reserve one look at WeChat for the current refresh token."""
+        async with self._database.write() as connection:
+            row = await lock_row(connection, platform, appid)
+            if row is None or (row.repair_at is not None and row.repair_at > now):
+                return False
+            if read_authorization(self._seals, row).refresh_token != held:
+                return False
+            await connection.execute(
                 update(authorizations)
-                .where(is_pair(platform, appid), authorizations.c.event_at <= event_at)
-                .values(**values)
+                .where(is_pair(platform, appid))
+                .values(repair_at=until, repairs=authorizations.c.repairs + 1)
             )
-            if moved.rowcount and revoked:
-                await drop_tokens(connection, platform, appid)
-        return moved.rowcount > 0
+        return True
+
+    def _is_about(self, evidence: Evidence, row: Row[Any]) -> bool:
+        same_event = evidence.event_at == row.event_at
+        return same_event and evidence.held == read_authorization(self._seals, row).refresh_token
+
+    async def _write(
+        self, connection: AsyncConnection, row: Row[Any], state: AuthorizationState, values: dict[str, Any]
+    ) -> None:
+        revoked = state is AuthorizationState.REVOKED
+        if revoked:
+            values |= {"refresh_token": None, "repair_at": None, "repairs": 0}
+        await connection.execute(
+            update(authorizations).where(is_pair(row.platform, row.appid)).values(**values)
+        )
+        if revoked:
+            await drop_tokens(connection, row.platform, row.appid)
+
+    async def _keep_found(
+        self, connection: AsyncConnection, found: RefreshToken, row: Row[Any], reason: str, now: datetime
+    ) -> None:
+        if found != read_authorization(self._seals, row).refresh_token:
+            await write_refresh_token(
+                connection, self._seals, row.platform, row.appid, found, reason=reason[:64], now=now
+            )
 
     async def history(self, platform: str, appid: str) -> Sequence[RefreshTokenChange]:
         """List the changes of the refresh token, newest first."""
@@ -117,6 +180,62 @@ class SqlAuthorizations:
         ]
 
 
+def _learned(
+    evidence: Evidence,
+    row: Row[Any],
+    triggers: Sequence[Trigger],
+    state: AuthorizationState,
+    now: datetime,
+) -> dict[str, Any]:
+    """Make the columns that a piece of evidence changes."""
+    values: dict[str, Any] = {"updated_at": now}
+    if state != row.state:
+        values |= {"state": state.value, "reason": evidence.reason}
+    if not PROOFS.isdisjoint(triggers):
+        values |= {"repair_at": None, "repairs": 0}
+    if evidence.func_ids is not None:
+        values["func_ids"] = list(evidence.func_ids)
+        if row.granted_ids is None:
+            # Until now the sets of the last code were not kept apart from those WeChat tells.
+            values["granted_ids"] = row.func_ids or list(evidence.func_ids)
+        elif row.state == AuthorizationState.REVOKED:
+            # What is found after an end is another authorization, given with other sets.
+            values["granted_ids"] = list(evidence.func_ids)
+    if evidence.authorized_at is not None and evidence.authorized_at > row.event_at:
+        values |= {"authorized_at": evidence.authorized_at, "event_at": evidence.authorized_at}
+    return values
+
+
+async def record_notice(
+    connection: AsyncConnection,
+    key: str,
+    evidence: Evidence,
+    before: AuthorizationState,
+    state: AuthorizationState,
+    now: datetime,
+) -> None:
+    """Record an event of our own in the inbox, under a lease that has ended: the next sweep handles it."""
+    await connection.execute(
+        insert(events).values(
+            dedup_key=key,
+            issuer=evidence.platform,
+            appid=evidence.appid,
+            kind=EventKind.GATEWAY.value,
+            name=f"wxgate.{state}",
+            openid="",
+            created_at=int(now.timestamp()),
+            received_at=now,
+            source_ip="",
+            fields={"before": before, "state": state, "reason": evidence.reason, "link": evidence.link},
+            state=EventState.HANDLING.value,
+            holder="",
+            lease_until=now,
+            error="",
+            attempts=0,
+        )
+    )
+
+
 def is_pair(platform: str, appid: str) -> ColumnElement[bool]:
     """Match the authorization of one account to one platform."""
     return and_(authorizations.c.platform == platform, authorizations.c.appid == appid)
@@ -128,10 +247,17 @@ async def lock_row(connection: AsyncConnection, platform: str, appid: str) -> Ro
     return (await connection.execute(query)).first()
 
 
-async def make_row(
+async def lock_existing(connection: AsyncConnection, platform: str, appid: str) -> Row[Any]:
+    """Lock an authorization that this transaction has made sure of."""
+    row = await lock_row(connection, platform, appid)
+    assert row is not None
+    return row
+
+
+async def insert_row(
     connection: AsyncConnection, platform: str, appid: str, *, event_at: datetime, now: datetime
-) -> Row[Any]:
-    """Lock an authorization as `lock_row` does, making a PENDING one where there is none.
+) -> bool:
+    """Make a PENDING authorization where there is none; return whether there was none.
 
     A row that is not there cannot be locked, so two who both bring the first news of an account must meet at
     the insert: the second waits for the first and then sees what it wrote.
@@ -147,10 +273,16 @@ async def make_row(
         event_at=event_at,
         updated_at=now,
     )
-    await connection.execute(statement.on_conflict_do_nothing())
-    row = await lock_row(connection, platform, appid)
-    assert row is not None
-    return row
+    inserted = await connection.execute(statement.on_conflict_do_nothing())
+    return bool(inserted.rowcount > 0)
+
+
+async def make_row(
+    connection: AsyncConnection, platform: str, appid: str, *, event_at: datetime, now: datetime
+) -> Row[Any]:
+    """Lock an authorization as `lock_row` does, making a PENDING one where there is none."""
+    await insert_row(connection, platform, appid, event_at=event_at, now=now)
+    return await lock_existing(connection, platform, appid)
 
 
 async def write_refresh_token(
@@ -169,6 +301,7 @@ async def write_refresh_token(
         .where(is_pair(platform, appid))
         .values(refresh_token=seals.seal(token, "refresh_token", platform, appid), updated_at=now)
     )
+    await forget_failures(connection, is_key(TokenKey(platform, appid, TokenKind.AUTHORIZER)))
     await connection.execute(
         insert(refresh_token_changes).values(
             platform=platform, appid=appid, fingerprint=fingerprint(token)[:16], reason=reason, at=now
@@ -187,6 +320,9 @@ def read_authorization(seals: Seals, row: Row[Any]) -> Authorization:
         state=AuthorizationState(row.state),
         refresh_token=refresh_token,
         func_ids=tuple(row.func_ids),
+        granted_ids=tuple(row.func_ids if row.granted_ids is None else row.granted_ids),
+        repair_at=row.repair_at,
+        repairs=row.repairs,
         reason=row.reason,
         reference=row.reference,
         authorized_at=row.authorized_at,

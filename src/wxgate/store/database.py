@@ -32,6 +32,10 @@ LOCK_WAIT_SECONDS = 10
 READERS = 4
 """Connections that read beside the one that writes."""
 
+SILENCE_SECONDS = 10.0
+"""How long a transaction with PostgreSQL may take. Ours take milliseconds; one whose connection a firewall
+has forgotten would wait for ever."""
+
 PING_SECONDS = 5.0
 """How long a database may take to answer before it counts as silent."""
 
@@ -83,8 +87,9 @@ POSTGRES_TROUBLE = ("25", "40", "53", "57", "58")
 class Database:
     """Connections to read and to write."""
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, *, silence_seconds: float = SILENCE_SECONDS) -> None:
         self.url = url
+        self._silence_seconds = silence_seconds
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self._closed = False
         self._cannot_write = False
@@ -114,7 +119,7 @@ class Database:
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that writes; it is committed when the block ends, undone when it raises."""
         with self._noting_trouble():
-            async with self._turn if self.is_sqlite else nullcontext(), self._writer.begin() as connection:
+            async with self._turn if self.is_sqlite else self._patience(), self._writer.begin() as connection:
                 yield connection
 
     async def batch(self, work: Callable[[Connection], T]) -> T:
@@ -128,7 +133,7 @@ class Database:
                 loop = asyncio.get_running_loop()
                 async with self._turn:
                     return await loop.run_in_executor(self._thread, self._run_batch, work)
-            async with self._writer.begin() as connection:
+            async with self._patience(), self._writer.begin() as connection:
                 return await connection.run_sync(work)
 
     def _run_batch(self, work: Callable[[Connection], T]) -> T:
@@ -150,8 +155,14 @@ class Database:
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """Open a connection that reads."""
         with _trouble_named():
-            async with self._reader.connect() as connection:
+            patience = nullcontext() if self.is_sqlite else self._patience()
+            async with patience, self._reader.connect() as connection:
                 yield connection
+
+    def _patience(self) -> asyncio.Timeout:
+        # Cancelled from outside, the pool throws the connection away; the driver's own time-out would wait
+        # for the server to confirm that it has stopped.
+        return asyncio.timeout(self._silence_seconds)
 
     async def ping(self) -> bool:
         """Tell whether the database answers and, when it could not be written last time, whether it can."""

@@ -17,9 +17,10 @@ from wxgate.custody.records import (
     Grant,
     NewExchange,
 )
+from wxgate.custody.states import Trigger, after
 from wxgate.custody.vault import Vault
 from wxgate.protocol.tokens import TokenKey, TokenKind
-from wxgate.secret import AuthorizationCode
+from wxgate.secret import AuthorizationCode, fingerprint
 from wxgate.store.authorizations import (
     is_pair,
     lock_row,
@@ -29,7 +30,7 @@ from wxgate.store.authorizations import (
 )
 from wxgate.store.database import Database
 from wxgate.store.links import use_flow
-from wxgate.store.seals import Seals, fingerprint
+from wxgate.store.seals import Seals
 from wxgate.store.tables import authorizations, exchanges
 from wxgate.store.tokens import replace_token
 from wxgate.store.upsert import insert_for
@@ -222,18 +223,22 @@ class SqlExchanges:
     ) -> None:
         platform, appid = exchange.platform, grant.appid
         before = await make_row(connection, platform, appid, event_at=exchange.event_at, now=now)
-        if _closed_since(before, exchange.event_at):
+        if _closed_since(before, exchange.event_at) or _granted_since(before, exchange):
             return
+        state = after(AuthorizationState(before.state), Trigger.CODE_EXCHANGED)
         await connection.execute(
             update(authorizations)
             .where(is_pair(platform, appid))
             .values(
-                state=AuthorizationState.ACTIVE.value,
+                state=state.value,
                 func_ids=list(grant.func_ids),
+                granted_ids=list(grant.func_ids),
                 reason=exchange.source.value,
                 reference=reference or before.reference,
                 authorized_at=exchange.event_at,
                 event_at=max(before.event_at, exchange.event_at),
+                repair_at=None,
+                repairs=0,
                 updated_at=now,
             )
         )
@@ -285,6 +290,18 @@ def _closed_since(authorization: Row[Any], event_at: datetime) -> bool:
     """Tell whether the merchant took the authorization back after the code was given."""
     closed: bool = authorization.state == AuthorizationState.REVOKED and authorization.event_at > event_at
     return closed
+
+
+def _granted_since(authorization: Row[Any], exchange: Exchange) -> bool:
+    """Tell whether a newer code was exchanged before this one, whose answer may be older than that.
+
+    Only pushes carry WeChat's own time, in whole seconds; what a browser brought is dated by our clock, and
+    proves nothing.
+    """
+    granted_at = authorization.authorized_at
+    if authorization.refresh_token is None or exchange.source is ExchangeSource.REDIRECT:
+        return False
+    return bool(granted_at.microsecond == 0 and granted_at > exchange.event_at)
 
 
 async def _complete(connection: AsyncConnection, new: NewExchange, name: str) -> Row[Any]:

@@ -1,9 +1,11 @@
 """Where the sealing keys come from: the setting, or a file only its owner can read."""
 
+import fcntl
 import os
 import stat
 import tempfile
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -16,7 +18,40 @@ log = structlog.get_logger("wxgate.keys")
 
 def load_vault(keys: str, key_file: Path) -> Vault:
     """Open the vault with the keys of the setting, else of the key file, made at first start."""
-    return Vault(KeyRing.parse(keys) if keys else load_key_file(key_file))
+    if keys:
+        return Vault(KeyRing.parse(keys))
+    ring = load_key_file(key_file)
+    return Vault(ring, reread=KeyFileWatch(key_file, ring))
+
+
+class KeyFileWatch:
+    """Loads the key file again when it was changed; keys that cannot be of this gateway are not taken."""
+
+    def __init__(self, path: Path, ring: KeyRing) -> None:
+        self._path = path
+        self._ring = ring
+        self._seen: tuple[int, int, int] | None = None
+
+    def __call__(self) -> KeyRing | None:
+        """Return the ring of a changed file, or None; a file in trouble is told once and changes nothing."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        seen = (status.st_mtime_ns, status.st_ino, status.st_size)
+        if seen == self._seen:
+            return None
+        self._seen = seen
+        try:
+            ring = KeyRing.parse(_read(self._path))
+        except (OSError, UnicodeDecodeError, ConfigError):
+            log.error("keys.file_unusable", path=str(self._path), hint="the keys before stay in use")
+            return None
+        if not ring.shares_a_key_with(self._ring):
+            log.error("keys.file_foreign", path=str(self._path), hint="the keys before stay in use")
+            return None
+        self._ring = ring
+        return ring
 
 
 def load_key_file(path: Path) -> KeyRing:
@@ -37,14 +72,48 @@ def load_key_file(path: Path) -> KeyRing:
         raise BadKey(f"the key file {path} is damaged: {error}; put your backup of it there") from None
 
 
+def change_key_file(path: Path, change: Callable[[KeyRing], KeyRing]) -> KeyRing:
+    """Change the ring in a key file; readers see the old file or the new one, and changers take turns."""
+    try:
+        with _alone_in(path.parent):
+            ring = change(KeyRing.parse(_read(path)))
+            descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            try:
+                _write(descriptor, ring)
+                os.replace(draft, path)
+            except BaseException:
+                os.unlink(draft)
+                raise
+            _sync_folder(path.parent)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot change the key file {path}: {error.strerror}; run this where the file can be written"
+        ) from None
+    return ring
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write(descriptor: int, ring: KeyRing) -> None:
+    with os.fdopen(descriptor, "w") as file:
+        file.write(ring.encode() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def _make(path: Path) -> None:
     """Write a new ring under another name, which nobody reads, and link it to its own once it is whole."""
     descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # for its owner only
     try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(KeyRing.generate().encode() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        _write(descriptor, KeyRing.generate())
         with suppress(FileExistsError):
             # A link appears only if nobody else's is there.
             os.link(draft, path)

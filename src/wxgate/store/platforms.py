@@ -27,22 +27,14 @@ class SqlPlatforms:
 
     async def put_platform(self, platform: Platform) -> None:
         """Insert or replace a platform."""
-        row = {
-            "appid": platform.appid,
-            "name": platform.name,
-            "secret": self._platforms.seal(platform.secret, "secret", platform.appid),
-            "push": self._platforms.seal_push(platform.push, platform.appid),
-            "redirect_key": self._platforms.seal(platform.redirect_key, "redirect_key", platform.appid),
-            "created_at": platform.created_at,
-        }
         async with self._database.write() as connection:
-            await put(connection, platforms, row, keep=CREATED_ONCE)
+            await put(connection, platforms, self.platform_row(platform), keep=CREATED_ONCE)
 
     async def load_platform(self, appid: str) -> Platform | None:
         """Load one platform."""
         async with self._database.read() as connection:
             row = (await connection.execute(select(platforms).where(platforms.c.appid == appid))).first()
-        return self._platform(row) if row else None
+        return self.read_platform(row) if row else None
 
     async def list_platforms(self) -> Sequence[Platform]:
         """List all platforms that open."""
@@ -50,25 +42,15 @@ class SqlPlatforms:
 
     async def put_direct(self, account: DirectAccount) -> None:
         """Insert or replace a direct account."""
-        row = {
-            "appid": account.appid,
-            "name": account.name,
-            "secret": self._directs.seal(account.secret, "secret", account.appid),
-            "user_name": account.user_name,
-            "push": self._directs.seal_push(account.push, account.appid),
-            "mode": account.mode.value,
-            "format": account.format.value,
-            "created_at": account.created_at,
-        }
         async with self._database.write() as connection:
-            await put(connection, direct_accounts, row, keep=CREATED_ONCE)
+            await put(connection, direct_accounts, self.direct_row(account), keep=CREATED_ONCE)
 
     async def load_direct(self, appid: str) -> DirectAccount | None:
         """Load one direct account."""
         query = select(direct_accounts).where(direct_accounts.c.appid == appid)
         async with self._database.read() as connection:
             row = (await connection.execute(query)).first()
-        return self._direct(row) if row else None
+        return self.read_direct(row) if row else None
 
     async def list_directs(self) -> Sequence[DirectAccount]:
         """List all direct accounts that open."""
@@ -81,14 +63,39 @@ class SqlPlatforms:
     async def _list_platforms(self) -> tuple[list[Platform], list[str]]:
         async with self._database.read() as connection:
             rows = (await connection.execute(select(platforms).order_by(platforms.c.appid))).all()
-        return self._platforms.open_each(rows, self._platform, "appid")
+        return self._platforms.open_each(rows, self.read_platform, "appid")
 
     async def _list_directs(self) -> tuple[list[DirectAccount], list[str]]:
         async with self._database.read() as connection:
             rows = (await connection.execute(select(direct_accounts).order_by(direct_accounts.c.appid))).all()
-        return self._directs.open_each(rows, self._direct, "appid")
+        return self._directs.open_each(rows, self.read_direct, "appid")
 
-    def _platform(self, row: Row[Any]) -> Platform:
+    def platform_row(self, platform: Platform) -> dict[str, Any]:
+        """Make the row of a platform."""
+        return {
+            "appid": platform.appid,
+            "name": platform.name,
+            "secret": self._platforms.seal(platform.secret, "secret", platform.appid),
+            "push": self._platforms.seal_push(platform.push, platform.appid),
+            "redirect_key": self._platforms.seal(platform.redirect_key, "redirect_key", platform.appid),
+            "created_at": platform.created_at,
+        }
+
+    def direct_row(self, account: DirectAccount) -> dict[str, Any]:
+        """Make the row of a direct account."""
+        return {
+            "appid": account.appid,
+            "name": account.name,
+            "secret": self._directs.seal(account.secret, "secret", account.appid),
+            "user_name": account.user_name,
+            "push": self._directs.seal_push(account.push, account.appid),
+            "mode": account.mode.value,
+            "format": account.format.value,
+            "created_at": account.created_at,
+        }
+
+    def read_platform(self, row: Row[Any]) -> Platform:
+        """Make a platform of its row."""
         return Platform(
             appid=row.appid,
             name=row.name,
@@ -98,7 +105,8 @@ class SqlPlatforms:
             created_at=row.created_at,
         )
 
-    def _direct(self, row: Row[Any]) -> DirectAccount:
+    def read_direct(self, row: Row[Any]) -> DirectAccount:
+        """Make a direct account of its row."""
         return DirectAccount(
             appid=row.appid,
             name=row.name,

@@ -1,59 +1,46 @@
-"""Whether the keys at hand are those of the database: a wrong key must not look like a fresh start."""
+"""Every sealed column of the database, in one place: what is not listed here would survive a key it needs."""
 
-from contextlib import suppress
+from dataclasses import dataclass
 
-from sqlalchemy import Column, Connection, Table, inspect, select
-from sqlalchemy.engine import URL
+from sqlalchemy import Column, Table
 
-from wxgate.custody.vault import Vault
-from wxgate.errors import ConfigError
-from wxgate.store.database import Database
-from wxgate.store.schema import look
-from wxgate.store.seals import Seals
-from wxgate.store.tables import authorizations, direct_accounts, platforms
-
-KEPT_SECRETS = (platforms.c.secret, direct_accounts.c.secret, authorizations.c.refresh_token)
-"""What cannot be fetched anew, and so tells whose database it is."""
-
-SAMPLE = 20
-"""How many rows of a table are tried before its verdict; one that was damaged proves nothing."""
+from wxgate.store.tables import authorizations, direct_accounts, exchanges, platforms, tickets, tokens
 
 
-async def holds_secrets(url: URL) -> bool:
-    """Tell whether a database, which need not be there yet, holds anything that only its old keys open."""
-    return bool(await look(url, _holds_secrets))
+@dataclass(frozen=True, slots=True)
+class SealedColumn:
+    """A column of sealed values and the columns whose values each is bound to."""
+
+    column: Column[bytes]
+    bound_to: tuple[Column[str], ...]
+
+    @property
+    def table(self) -> Table:
+        """The table it is in."""
+        assert isinstance(self.column.table, Table)
+        return self.column.table
+
+    @property
+    def name(self) -> str:
+        """Table and column."""
+        return f"{self.table.name}.{self.column.name}"
 
 
-def _holds_secrets(connection: Connection) -> bool:
-    there = inspect(connection).get_table_names()
-    return any(
-        connection.execute(select(column).where(column.is_not(None)).limit(1)).first() is not None
-        for column in KEPT_SECRETS
-        if _table(column).name in there
-    )
+def _sealed(table: Table, column: str, *bound_to: str) -> SealedColumn:
+    """Describe a column; bound to its row's primary key unless told otherwise."""
+    names = bound_to or tuple(key.name for key in table.primary_key)
+    return SealedColumn(table.c[column], tuple(table.c[name] for name in names))
 
 
-async def check_keys(database: Database, vault: Vault) -> None:
-    """Raise ConfigError when there are secrets and none of them opens."""
-    found = False
-    for column in KEPT_SECRETS:
-        table = _table(column)
-        seals, key = Seals(vault, table.name), list(table.primary_key)
-        query = select(column, *key).where(column.is_not(None)).limit(SAMPLE)
-        async with database.read() as connection:
-            rows = (await connection.execute(query)).all()
-        for sealed, *row in rows:
-            found = True
-            with suppress(ConfigError):
-                seals.open(sealed, column.name, *row)
-                return
-    if found:
-        raise ConfigError(
-            "the key file or WXGATE_KEYS does not fit this database: none of its keys opens what was sealed "
-            "here; put the old one back (a key that was replaced stays in the list, after the new one)"
-        )
-
-
-def _table(column: Column[bytes]) -> Table:
-    assert isinstance(column.table, Table)
-    return column.table
+SEALED = (
+    _sealed(platforms, "secret"),
+    _sealed(platforms, "push"),
+    _sealed(platforms, "redirect_key"),
+    _sealed(direct_accounts, "secret"),
+    _sealed(direct_accounts, "push"),
+    _sealed(tickets, "ticket"),
+    _sealed(tokens, "token"),
+    _sealed(authorizations, "refresh_token"),
+    _sealed(exchanges, "code", "platform", "fingerprint"),
+)
+"""What key rotation seals anew."""

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 from typing import Any, TypeVar
 
 import structlog
@@ -33,6 +32,11 @@ class Seals:
     def open(self, sealed: bytes, column: str, *row: str) -> str:
         """Open what was sealed for this column of this row."""
         return self._vault.open(sealed, self._place(column, row))
+
+    def seal_again(self, sealed: bytes, column: str, *row: str) -> bytes:
+        """Seal a value anew, under the current key."""
+        place = self._place(column, row)
+        return self._vault.seal(self._vault.open(sealed, place), place)
 
     def seal_push(self, push: PushCredentials, *row: str) -> bytes:
         """Seal push tokens and keys together: they are always needed together."""
@@ -70,8 +74,3 @@ class Seals:
 
     def _place(self, column: str, row: tuple[str, ...]) -> str:
         return "/".join((self._table, column, *row))
-
-
-def fingerprint(secret: Secret) -> str:
-    """Name a secret of high entropy without keeping it."""
-    return sha256(secret.reveal().encode()).hexdigest()

@@ -8,17 +8,25 @@ from typing import Self
 from wxgate.custody.vault import Vault
 from wxgate.errors import ConfigError
 from wxgate.store.accounts import SqlAccounts
+from wxgate.store.audit import SqlAudit
 from wxgate.store.authorizations import SqlAuthorizations
+from wxgate.store.clients import SqlClients, SqlLabels
+from wxgate.store.configuration import SqlConfiguration
 from wxgate.store.database import Database, read_url
+from wxgate.store.duties import SqlDuties
 from wxgate.store.exchanges import SqlExchanges
+from wxgate.store.fitting_keys import check_keys, holds_secrets
 from wxgate.store.inbox import SqlInbox
 from wxgate.store.keyfile import load_vault
 from wxgate.store.links import SqlLinks
 from wxgate.store.platforms import SqlPlatforms
+from wxgate.store.quota import SqlQuota
+from wxgate.store.rotation import SqlRotation
 from wxgate.store.schema import upgrade
-from wxgate.store.sealed import check_keys, holds_secrets
 from wxgate.store.tickets import SqlTickets
 from wxgate.store.tokens import SqlTokens
+from wxgate.store.transfer import SqlTransfer
+from wxgate.store.wakeups import Wakeups
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,15 @@ class Store:
     accounts: SqlAccounts
     links: SqlLinks
     inbox: SqlInbox
+    clients: SqlClients
+    labels: SqlLabels
+    audit: SqlAudit
+    wakeups: Wakeups
+    rotation: SqlRotation
+    configuration: SqlConfiguration
+    quota: SqlQuota
+    duties: SqlDuties
+    transfer: SqlTransfer
 
     @classmethod
     async def open(cls, url: str, vault: Vault) -> Self:
@@ -59,6 +76,15 @@ class Store:
             SqlAccounts(database),
             SqlLinks(database),
             SqlInbox(database),
+            SqlClients(database),
+            SqlLabels(database),
+            SqlAudit(database),
+            Wakeups(database),
+            SqlRotation(database, vault),
+            SqlConfiguration(database, vault),
+            SqlQuota(database),
+            SqlDuties(database),
+            SqlTransfer(database, vault),
         )
 
     async def ping(self) -> bool:

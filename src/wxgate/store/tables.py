@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -107,6 +108,8 @@ platforms = Table(
     Column("push", LargeBinary, nullable=False),
     Column("redirect_key", LargeBinary, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("ticket_requests", Integer, nullable=False, server_default="0"),
+    Column("request_ticket_at", Moment),
 )
 
 direct_accounts = Table(
@@ -146,8 +149,22 @@ tokens = Table(
     Column("lease_until", Moment),
     Column("fetched_at", Moment),
     Column("expires_at", Moment),
+    # When somebody must look at the token next; empty where nobody need: there is none, or nobody uses it.
     Column("renew_at", Moment),
-    Index(None, "renew_at"),
+    Column("used_at", Moment),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("not_before", Moment),
+    # Before this nobody fetches on demand either: WeChat has refused more than once in a row.
+    Column("held_until", Moment),
+    Column("rejected", Name(64)),
+    Column("rejections", Integer, nullable=False, server_default="0"),
+    Column("rejections_since", Moment),
+    Index(
+        "ix_tokens_renew_at",
+        "renew_at",
+        postgresql_where=text("renew_at IS NOT NULL"),
+        sqlite_where=text("renew_at IS NOT NULL"),
+    ),
 )
 
 authorizations = Table(
@@ -163,8 +180,12 @@ authorizations = Table(
     Column("authorized_at", Moment, nullable=False),
     Column("event_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+    Column("granted_ids", JSON),
+    Column("repair_at", Moment),
+    Column("repairs", Integer, nullable=False, server_default="0"),
     Index(None, "appid"),
     Index(None, "state"),
+    Index(None, "updated_at"),
 )
 
 refresh_token_changes = Table(
@@ -272,4 +293,92 @@ events = Table(
     UniqueConstraint("dedup_key"),
     Index(None, "state", "lease_until"),
     Index(None, "appid", "id"),
+)
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("id", Name(16), primary_key=True),
+    Column("name", Prose, nullable=False),
+    Column("digest", Name(64), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("platforms", JSON, nullable=False),
+    Column("accounts", JSON, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("may_renew", Boolean, nullable=False),
+    Column("networks", JSON, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    Column("revoked_at", Moment),
+    Column("last_used_at", Moment),
+)
+
+account_labels = Table(
+    "account_labels",
+    metadata,
+    Column("appid", Name(64), primary_key=True),
+    Column("kind", Name(8), primary_key=True),
+    Column("value", Name(255), primary_key=True),
+)
+
+audit_lines = Table(
+    "audit_lines",
+    metadata,
+    Column("id", RowId, Identity(), primary_key=True),
+    Column("first_at", Moment, nullable=False),
+    Column("last_at", Moment, nullable=False),
+    Column("client", Name(16), nullable=False),
+    Column("action", Name(32), nullable=False),
+    Column("issuer", Name(64), nullable=False),
+    Column("account", Name(64), nullable=False),
+    Column("ip", Name(64), nullable=False),
+    Column("outcome", Name(32), nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Index(None, "client", "id"),
+    Index(None, "account", "id"),
+    Index(None, "last_at"),
+)
+
+node_keys = Table(
+    "node_keys",
+    metadata,
+    Column("holder", Name(32), primary_key=True),
+    Column("host", Prose, nullable=False),
+    Column("names", JSON, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+)
+
+quota_clears = Table(
+    "quota_clears",
+    metadata,
+    Column("appid", Name(64), primary_key=True),
+    Column("month", Name(7), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("way", Name(16), nullable=False),
+    Column("outcome", Name(16), nullable=False),
+    Column("at", Moment, nullable=False),
+)
+
+fetch_counts = Table(
+    "fetch_counts",
+    metadata,
+    Column("issuer", Name(64), primary_key=True),
+    Column("account", Name(64), primary_key=True),
+    Column("kind", Name(16), primary_key=True),
+    Column("day", Name(10), nullable=False),
+    Column("fetched", BigInteger, nullable=False),
+    Column("open_until", Moment),
+    Column("reason", Prose, nullable=False),
+)
+
+duties = Table(
+    "duties",
+    metadata,
+    Column("name", Name(96), primary_key=True),
+    Column("fence", BigInteger, nullable=False),
+    Column("holder", Name(32)),
+    Column("lease_until", Moment),
+    Column("due_at", Moment),
+    Column("done_at", Moment),
+    Column("result", JSON, nullable=False),
 )

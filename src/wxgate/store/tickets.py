@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, case, delete, select
+from sqlalchemy import Row, case, delete, select, update
 
-from wxgate.custody.records import KeptTicket
+from wxgate.custody.records import KeptTicket, TicketRequests
 from wxgate.custody.vault import Vault
-from wxgate.secret import Ticket
+from wxgate.secret import Ticket, fingerprint
 from wxgate.store.database import Database
-from wxgate.store.seals import Seals, fingerprint
-from wxgate.store.tables import tickets
+from wxgate.store.seals import Seals
+from wxgate.store.tables import platforms, tickets
 from wxgate.store.upsert import insert_for
 
 ALWAYS_KEPT = 2
@@ -68,6 +68,33 @@ class SqlTickets:
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
         return self._seals.open_each(rows, self._read, "platform", "fingerprint")[0]
+
+    async def requests(self, platform: str) -> TicketRequests:
+        """Tell how often WeChat was asked to push tickets to a platform."""
+        query = select(platforms.c.ticket_requests, platforms.c.request_ticket_at)
+        async with self._database.read() as connection:
+            row = (await connection.execute(query.where(platforms.c.appid == platform))).first()
+        return TicketRequests(row[0], row[1]) if row else TicketRequests(0, None)
+
+    async def note_request(self, platform: str, seen: TicketRequests, *, not_before: datetime) -> bool:
+        """Count one request more, unless somebody did."""
+        unchanged = (platforms.c.appid == platform, platforms.c.ticket_requests == seen.count)
+        async with self._database.write() as connection:
+            noted = await connection.execute(
+                update(platforms)
+                .where(*unchanged)
+                .values(ticket_requests=seen.count + 1, request_ticket_at=not_before)
+            )
+        return noted.rowcount > 0
+
+    async def end_requests(self, platform: str) -> None:
+        """Start counting anew."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(platforms)
+                .where(platforms.c.appid == platform)
+                .values(ticket_requests=0, request_ticket_at=None)
+            )
 
     def _read(self, row: Row[Any]) -> KeptTicket:
         return KeptTicket(

@@ -1,0 +1,71 @@
+"""Every port of custody has a contract suite: each method is called in it, on SQLite and on PostgreSQL."""
+
+import ast
+import inspect
+from pathlib import Path
+
+import pytest
+
+from wxgate.custody import ports
+from wxgate.store import Store
+
+HERE = Path(__file__).parent
+
+# The port, where a store has it, and the suites that hold it to what it promises.
+CONTRACTS = {
+    ports.PlatformStore: ("platforms", "test_platforms"),
+    ports.ConfigurationStore: ("configuration", "test_configuration"),
+    ports.TicketStore: ("tickets", "test_tickets"),
+    ports.TokenStore: ("tokens", "test_tokens"),
+    ports.AuthorizationStore: ("authorizations", "test_authorizations"),
+    ports.TransferStore: ("transfer", "test_transfer"),
+    ports.ExchangeStore: ("exchanges", "test_exchanges"),
+    ports.AccountStore: ("accounts", "test_platforms"),
+    ports.LinkStore: ("links", "test_links"),
+    ports.ClientStore: ("clients", "test_clients"),
+    ports.LabelStore: ("labels", "test_clients"),
+    ports.AuditStore: ("audit", "test_audit"),
+    ports.QuotaStore: ("quota", "test_quota"),
+    ports.DutyStore: ("duties", "test_duties"),
+}
+
+
+def methods(port: type) -> set[str]:
+    """Name the methods of a port."""
+    return {name for name, value in vars(port).items() if inspect.isfunction(value) and name[0] != "_"}
+
+
+def called(suite: str, attribute: str) -> set[str]:
+    """Name the methods of a store's part that a suite calls: `store.tokens.claim(…)` is `claim` of tokens.
+
+    A part that a suite keeps in a variable, or a second store's, counts as well.
+    """
+    tree = ast.parse((HERE / f"{suite}.py").read_text("utf-8"))
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Attribute | ast.Name)
+        and ast.unparse(node.value).rpartition(".")[2] == attribute
+    }
+
+
+def test_every_port_is_in_the_list() -> None:
+    named = {value for value in vars(ports).values() if getattr(value, "_is_protocol", False)}
+    of_this_module = {port for port in named if port.__module__ == ports.__name__}
+    assert {port.__name__ for port in of_this_module} == {port.__name__ for port in CONTRACTS}
+
+
+@pytest.mark.parametrize("port", CONTRACTS, ids=lambda port: port.__name__)
+def test_every_method_of_a_port_is_called_by_its_suite_on_both_engines(port: type) -> None:
+    attribute, suite = CONTRACTS[port]
+    assert methods(port) - called(suite, attribute) == set()
+    source = (HERE / f"{suite}.py").read_text("utf-8")
+    assert "store: Store" in source, "the fixture that runs a test on SQLite and on PostgreSQL is not used"
+
+
+async def test_a_store_has_every_port(store: Store) -> None:
+    for port, (attribute, _) in CONTRACTS.items():
+        part = getattr(store, attribute)
+        missing = [name for name in methods(port) if not callable(getattr(part, name, None))]
+        assert not missing, f"{attribute} lacks {missing}"
