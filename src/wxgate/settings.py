@@ -72,8 +72,45 @@ class Settings(BaseSettings):
     reply_deadline: float = Field(
         4.5, gt=0, le=5, description="Seconds a handler has to reply; WeChat waits five and then asks again."
     )
+    daily_fetches: int = Field(
+        2000,
+        ge=0,
+        description="How often a day a platform's own token, a direct account's token and a page ticket may "
+        "each be fetched, by all nodes together. 0: no limit.",
+    )
+    daily_authorizer_fetches: int = Field(
+        0,
+        ge=0,
+        description="How often a day a platform may fetch tokens to act for accounts, all of them together. "
+        "0: no limit; WeChat publishes none.",
+    )
+    renew_window_hours: float = Field(
+        48,
+        ge=0,
+        description="Tokens of accounts used within so many hours are renewed ahead of need; idle ones when "
+        "they are asked for. 0: never ahead, except for platforms' own tokens.",
+    )
+    renewals_at_once: int = Field(
+        20, ge=1, le=1000, description="How many tokens one process renews ahead at the same time."
+    )
+    renewal_lease_seconds: float = Field(
+        15,
+        ge=0.1,
+        le=600,
+        description="Seconds a process that renews a token may be silent before another takes over.",
+    )
+    reconcile_hours: float = Field(
+        24,
+        ge=0,
+        le=8760,
+        description="Every how many hours each platform's authorizations are compared with WeChat's list, by "
+        "one node for all. 0: only when asked.",
+    )
     invite_days: int = Field(
         7, ge=1, description="How long an invite is valid unless it says otherwise, in days."
+    )
+    audit_days: int = Field(
+        180, ge=1, description="How long the audit log keeps what API keys read, in days."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much to log.")
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for machines.")

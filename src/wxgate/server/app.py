@@ -1,4 +1,4 @@
-"""The ASGI application of one node: pushes raw and first, everything else behind Starlette."""
+"""The ASGI application of one node: pushes and the API raw and first, everything else behind Starlette."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,9 +11,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from wxgate.errors import GatewayError
+from wxgate.secret import trace_of
+from wxgate.server.api import Api
 from wxgate.server.asgi import ASGIApp, Receive, Scope, Send, send_plain
 from wxgate.server.authorize import AuthorizePages
 from wxgate.server.health import Health
+from wxgate.server.management.app import Management
 from wxgate.server.node import Node
 from wxgate.server.pushes import Pushes
 
@@ -33,6 +36,7 @@ class _Served:
 
     node: Node
     pushes: ASGIApp
+    api: ASGIApp
     pages: ASGIApp
 
 
@@ -57,6 +61,8 @@ class _App:
             return
         if scope["type"] == "http" and scope["path"].startswith("/wechat/"):
             await served.pushes(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith("/v1/"):
+            await served.api(scope, receive, send)
         else:
             await served.pages(scope, receive, send)
 
@@ -64,7 +70,7 @@ class _App:
         async with self._starting:
             if self._served is None:
                 node = await self._open_node()
-                self._served = _Served(node, Pushes(node), _pages(node))
+                self._served = _Served(node, Pushes(node), Api(node, Management(node)), _pages(node))
                 node.runner.start()
         return self._served
 
@@ -100,7 +106,7 @@ def _pages(node: Node) -> Starlette:
 
 async def _no_trace(_: Request, error: Exception) -> Response:
     """Answer a stranger in one line; the trace goes to the log."""
-    log.error("request.failed", exc_info=error)
+    log.error("request.failed", exception=trace_of(error))
     return PlainTextResponse(
         "temporarily unavailable, please try again · 暂时不可用，请稍后再试\n", status_code=503
     )

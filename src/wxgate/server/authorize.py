@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from wxgate.custody.records import Invite, LinkChoices, Platform
-from wxgate.errors import GatewayError, LinkRefused
+from wxgate.errors import GatewayError, LinkRefused, told
 from wxgate.protocol import permissions
 from wxgate.protocol.links import AuthType
 from wxgate.server.asgi import client_ip
@@ -90,7 +90,7 @@ class AuthorizePages:
                 result, response = await answer(visit)
             except GatewayError as error:
                 trouble = trouble_of(error, visit.path("platform"))
-                log.info("authorize.trouble", page=page, trouble=trouble.name, error=str(error))
+                log.info("authorize.trouble", page=page, trouble=trouble.name, **told(error))
                 result, response = self._front.trouble(visit, trouble, _restart(visit, trouble))
             self._node.metrics.pages.labels(page, result).inc()
             return response

@@ -11,10 +11,12 @@ from wxgate.custody.ports import AuthorizationStore
 from wxgate.custody.records import AuthorizationFilter, AuthorizationState
 from wxgate.custody.registry import Registry
 from wxgate.custody.sources import authorizer_key, component_key, direct_key
-from wxgate.errors import ConfigError, NotAuthorized
+from wxgate.custody.states import LIVE
+from wxgate.errors import NotAuthorized, SeveralIssuers, WeChatError
 from wxgate.protocol.answers import Answer
 from wxgate.protocol.tokens import DIRECT_ISSUER, TokenKey, TokenKind
 from wxgate.secret import AccessToken
+from wxgate.server.explainer import Explainer
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Caller:
 
     _api: WeChatApi
     _keeper: TokenKeeper
+    _explainer: Explainer
     key: TokenKey
 
     async def call(
@@ -36,7 +39,7 @@ class Caller:
         content_type: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> Answer:
-        """Call one path; raise the WeChatError leaf for an errcode."""
+        """Call one path; raise the WeChatError leaf for an errcode, with its explanation."""
         name = "component_access_token" if self.key.kind is TokenKind.COMPONENT else "access_token"
 
         async def send(token: AccessToken) -> Answer:
@@ -45,7 +48,11 @@ class Caller:
                 method, path, query=query, json=json, body=body, content_type=content_type, timeout=timeout
             )
 
-        return await self._keeper.using(self.key, send)
+        try:
+            return await self._keeper.using(self.key, send)
+        except WeChatError as error:
+            await self._explainer.explain(error, self.key.issuer, self.key.account)
+            raise
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         """GET a path and return the decoded answer (bytes where it is a file)."""
@@ -89,12 +96,18 @@ class Calls:
     """Finds whose token acts for an account."""
 
     def __init__(
-        self, api: WeChatApi, keeper: TokenKeeper, authorizations: AuthorizationStore, registry: Registry
+        self,
+        api: WeChatApi,
+        keeper: TokenKeeper,
+        authorizations: AuthorizationStore,
+        registry: Registry,
+        explainer: Explainer,
     ) -> None:
         self._api = api
         self._keeper = keeper
         self._authorizations = authorizations
         self._registry = registry
+        self._explainer = explainer
 
     def account(self, appid: str, *, issuer: str | None = None) -> Account:
         """Name an account; nothing is looked up yet."""
@@ -102,28 +115,48 @@ class Calls:
 
     def platform(self, appid: str) -> Caller:
         """Call as a platform, with its component token."""
-        return Caller(self._api, self._keeper, component_key(appid))
+        return Caller(self._api, self._keeper, self._explainer, component_key(appid))
 
     async def caller(self, appid: str, issuer: str | None = None) -> Caller:
         """Return the caller for an account; without an issuer there must be exactly one that may act."""
         issuers = [issuer] if issuer else await self.issuers(appid)
         if not issuers:
-            raise NotAuthorized(
-                f"nobody may act for {appid}: it has authorised no platform here, and is no direct account"
-            )
+            raise await self._nobody(appid)
         if len(issuers) > 1:
-            raise ConfigError(f"several may act for {appid}: {', '.join(issuers)}; say which one (issuer)")
+            raise SeveralIssuers(
+                f"several may act for {appid}: {', '.join(issuers)}; say which one (issuer)",
+                issuers=tuple(issuers),
+            )
         chosen = issuers[0]
         key = direct_key(appid) if chosen == DIRECT_ISSUER else authorizer_key(chosen, appid)
-        return Caller(self._api, self._keeper, key)
+        return Caller(self._api, self._keeper, self._explainer, key)
 
     async def issuers(self, appid: str) -> list[str]:
-        """List who may act for an account: platforms with a live authorization, and `direct`."""
-        found = await self._authorizations.find(AuthorizationFilter(appid=appid))
-        issuers = [one.platform for one in found if one.state is not AuthorizationState.REVOKED]
+        """List who may act for an account: platforms with a live authorization, and `direct`.
+
+        A platform whose code is not exchanged yet counts where there is no other.
+        """
+        found = [
+            one
+            for one in await self._authorizations.find(AuthorizationFilter(appid=appid))
+            if await self._registry.platform(one.platform) is not None
+        ]
+        issuers = [one.platform for one in found if one.state in LIVE]
         if await self._registry.direct(appid) is not None:
             issuers.append(DIRECT_ISSUER)
-        return issuers
+        return issuers or [one.platform for one in found if one.state is AuthorizationState.PENDING]
+
+    async def _nobody(self, appid: str) -> NotAuthorized:
+        """Tell an account that left from one that never came."""
+        found = await self._authorizations.find(AuthorizationFilter(appid=appid))
+        if not found:
+            return NotAuthorized(
+                f"nobody may act for {appid}: it has authorised no platform here, and is no direct account"
+            )
+        platform = found[0].platform
+        if await self._registry.platform(platform) is None:
+            return NotAuthorized(f"nobody may act for {appid}: platform {platform} was removed here")
+        return NotAuthorized(f"{appid} took back its authorization of platform {platform}", platform=platform)
 
 
 def _content(answer: Answer) -> Any:

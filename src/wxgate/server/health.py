@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from wxgate import __version__
+from wxgate.custody.circuit import CircuitState
 from wxgate.server.metrics import CONTENT_TYPE
 from wxgate.server.node import Node
 
@@ -31,9 +32,24 @@ class Health:
             age = await self._node.tickets.age(platform.appid)
             seconds = None if age.age is None else round(age.age.total_seconds())
             tickets[platform.appid] = {"health": age.health, "age_seconds": seconds}
+        stopped = self._stopped()
         if shut := await self._node.store.platforms.list_shut():
-            return JSONResponse({"status": "degraded", "degraded": shut, "tickets": tickets})
-        return JSONResponse({"status": "ready", "tickets": tickets})
+            return JSONResponse({"status": "degraded", "degraded": shut, "tickets": tickets, **stopped})
+        return JSONResponse({"status": "ready", "tickets": tickets, **stopped})
+
+    def _stopped(self) -> dict[str, object]:
+        """List whose tokens are not fetched at present, where there are any."""
+        stopped = [
+            {
+                "issuer": one.scope.issuer,
+                "account": one.scope.account,
+                "kind": one.scope.kind,
+                "until": one.until.isoformat() if one.until else None,
+            }
+            for one in self._node.guarded.standings()
+            if one.state is not CircuitState.CLOSED
+        ]
+        return {"fetches_stopped": stopped} if stopped else {}
 
     async def metrics(self, _: Request) -> Response:
         """Answer Prometheus."""
@@ -41,4 +57,5 @@ class Health:
             age = await self._node.tickets.age(platform.appid)
             seconds = -1.0 if age.age is None else age.age.total_seconds()
             self._node.metrics.ticket_age.labels(platform.appid).set(seconds)
+        self._node.metrics.note_fetches(self._node.guarded.standings())
         return Response(self._node.metrics.render(), media_type=CONTENT_TYPE)

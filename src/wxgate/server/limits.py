@@ -26,15 +26,18 @@ class Limiter:
 
     def take(self, key: str, now: float) -> float:
         """Take one of a key's allowance and return 0, or return in how many seconds there is one."""
-        whole_at = max(self._whole_at.get(key, now), now) + self._step
-        wait = whole_at - now - self._seconds
-        if wait > ROUNDING:
+        if wait := self.wait(key, now):
             return wait
-        self._whole_at.pop(key, None)
+        whole_at = max(self._whole_at.pop(key, now), now) + self._step
         self._whole_at[key] = whole_at
         if len(self._whole_at) > self._remembered:
             del self._whole_at[next(iter(self._whole_at))]
         return 0.0
+
+    def wait(self, key: str, now: float) -> float:
+        """Tell in how many seconds a key may take one, without taking it."""
+        wait = max(self._whole_at.get(key, now), now) + self._step - now - self._seconds
+        return wait if wait > ROUNDING else 0.0
 
 
 def household(address: str) -> str:

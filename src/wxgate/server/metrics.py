@@ -1,7 +1,11 @@
 """What the gateway counts, for Prometheus."""
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from wxgate.custody.circuit import CircuitState
+from wxgate.custody.guarding import Standing
 from wxgate.errors import GatewayError
 from wxgate.events.records import Event, NewEvent
 from wxgate.protocol.tokens import TokenKey
@@ -38,10 +42,40 @@ class Metrics:
             ["kind", "result"],
             registry=self.registry,
         )
+        self.planned_tokens = Counter(
+            "wxgate_tokens_planned_total",
+            "Tokens that were due, by what was decided about them.",
+            ["decision"],
+            registry=self.registry,
+        )
+        self.token_reports = Counter(
+            "wxgate_token_reports_total",
+            "Reports that WeChat rejected a token, by kind and outcome.",
+            ["kind", "outcome"],
+            registry=self.registry,
+        )
+        self.ticket_requests = Counter(
+            "wxgate_ticket_requests_total",
+            "Requests to WeChat to push tickets again, by platform and result.",
+            ["platform", "result"],
+            registry=self.registry,
+        )
         self.ticket_age = Gauge(
             "wxgate_ticket_age_seconds",
             "Seconds since WeChat pushed the newest ticket; -1 while there is none.",
             ["platform"],
+            registry=self.registry,
+        )
+        self.circuits_open = Gauge(
+            "wxgate_token_circuits_open",
+            "Circuits that are open: tokens of this kind are not fetched at present.",
+            ["issuer", "kind"],
+            registry=self.registry,
+        )
+        self.fetch_budget = Gauge(
+            "wxgate_token_fetch_budget_used",
+            "The part of the day's budget of fetches that is used, by all nodes; the fullest of a kind.",
+            ["issuer", "kind"],
             registry=self.registry,
         )
         self.authorizations = Counter(
@@ -51,10 +85,23 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.reconcile_findings = Counter(
+            "wxgate_reconcile_findings_total",
+            "Differences between WeChat's list of authorised accounts and ours, by kind and outcome.",
+            ["platform", "kind", "outcome"],
+            registry=self.registry,
+        )
         self.pages = Counter(
             "wxgate_authorize_pages_total",
             "Visits to the authorization pages by page and result.",
             ["page", "result"],
+            registry=self.registry,
+        )
+
+        self.api = Counter(
+            "wxgate_api_requests_total",
+            "Requests to the API by route and outcome.",
+            ["route", "outcome"],
             registry=self.registry,
         )
 
@@ -65,6 +112,34 @@ class Metrics:
     def renewal_failed(self, key: TokenKey, error: GatewayError) -> None:
         """Count a failed renewal by the kind of error."""
         self.renewals.labels(key.kind, type(error).__name__).inc()
+
+    def planned(self, decision: str, count: int) -> None:
+        """Count decisions about tokens that were due."""
+        self.planned_tokens.labels(decision).inc(count)
+
+    def overtaken(self, key: TokenKey) -> None:
+        """Count a renewal that came too late."""
+        self.renewals.labels(key.kind, "overtaken").inc()
+
+    def reported(self, key: TokenKey, outcome: str) -> None:
+        """Count a report that a token does not work."""
+        self.token_reports.labels(key.kind, outcome).inc()
+
+    def note_fetches(self, standings: Sequence[Standing]) -> None:
+        """Take over how fetches stand."""
+        self.circuits_open.clear()
+        self.fetch_budget.clear()
+        fullest: dict[tuple[str, str], float] = {}
+        for one in standings:
+            labels = (one.scope.issuer, one.scope.kind.value)
+            self.circuits_open.labels(*labels).inc(one.state is not CircuitState.CLOSED)
+            fullest[labels] = max(one.share, fullest.get(labels, 0.0))
+        for labels, used in fullest.items():
+            self.fetch_budget.labels(*labels).set(used)
+
+    def found(self, platform: str, kind: str, outcome: str) -> None:
+        """Count a difference between WeChat's list and ours."""
+        self.reconcile_findings.labels(platform, kind, outcome).inc()
 
     def handled(self, event: NewEvent | Event, outcome: str, seconds: float) -> None:
         """Count how a message ended."""

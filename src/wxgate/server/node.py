@@ -2,34 +2,58 @@
 
 import asyncio
 import contextlib
+import random
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Self
 
 import structlog
 
+from wxgate.client.account import AccountApi
 from wxgate.client.api import WeChatApi
 from wxgate.client.component import ComponentApi, DirectApi
+from wxgate.client.quota import QuotaApi
 from wxgate.client.transport import HttpTransport
 from wxgate.clock import Clock, SystemClock
 from wxgate.custody.accounts import Accounts
+from wxgate.custody.audit import Audit
 from wxgate.custody.authorizations import Authorizations
+from wxgate.custody.changes import Configuration
 from wxgate.custody.exchanges import Exchanges
+from wxgate.custody.guarding import GuardedTokens
+from wxgate.custody.handover import Handover
 from wxgate.custody.intake import Intake
+from wxgate.custody.issuing import Clients
 from wxgate.custody.keeper import TokenKeeper
+from wxgate.custody.late_tickets import LateTickets
 from wxgate.custody.links import Links, WeChatPages
+from wxgate.custody.missing import MissingPermissions
+from wxgate.custody.quota import Quotas
+from wxgate.custody.reconciling import Reconciler
 from wxgate.custody.registry import Registry
+from wxgate.custody.renewals import Renewals
+from wxgate.custody.renewing import LeaseTerms
+from wxgate.custody.repair import Repairs
+from wxgate.custody.situations import Situations
 from wxgate.custody.sources import WeChatTokens
+from wxgate.custody.targets import Targets
 from wxgate.custody.tickets import Tickets
+from wxgate.custody.transfer import Transfer
+from wxgate.errors import StorageError
 from wxgate.events.handlers import Handlers
 from wxgate.events.reception import Reception
+from wxgate.protocol.tokens import TokenKind
+from wxgate.server.admission import Admission
 from wxgate.server.calls import Calls
+from wxgate.server.explainer import ExplainedTokens, Explainer, ExplainingApi
 from wxgate.server.follow import FollowedClock
 from wxgate.server.metrics import Metrics
 from wxgate.server.runner import Runner
 from wxgate.settings import Settings
 from wxgate.store import Store
+from wxgate.store.keys import Keys
 from wxgate.store.store import open_vault
 
 log = structlog.get_logger("wxgate.node")
@@ -55,7 +79,22 @@ class Node:
     handlers: Handlers
     reception: Reception
     calls: Calls
+    clients: Clients
+    targets: Targets
+    audit: Audit
+    admission: Admission
+    keys: Keys
+    renewals: Renewals
+    configuration: Configuration
+    transfer: Transfer
+    handover: Handover
+    reconciler: Reconciler
     runner: Runner
+    situations: Situations
+    quotas: Quotas
+    missing: MissingPermissions
+    guarded: GuardedTokens
+    late_tickets: LateTickets
 
     @classmethod
     async def open(
@@ -73,24 +112,69 @@ class Node:
             await followed.look()
             clock = followed
         clock = clock or SystemClock()
-        vault = await open_vault(settings.database_url, settings.keys.get_secret_value(), settings.key_file)
+        given_keys = settings.keys.get_secret_value()
+        vault = await open_vault(settings.database_url, given_keys, settings.key_file)
         store = await Store.open(settings.database_url, vault)
         metrics = Metrics()
         holder = secrets.token_hex(8)
-        api = WeChatApi(transport, settings.api_base_url)
-        component = ComponentApi(api)
         registry = Registry(store.platforms, clock)
         tickets = Tickets(store.tickets, clock)
+        situations = Situations(
+            tickets=tickets,
+            tokens=store.tokens,
+            platforms=store.platforms,
+            authorizations=store.authorizations,
+            accounts=store.accounts,
+            public_base_url=settings.public_base_url,
+            clock=clock,
+        )
+        explainer = Explainer(situations)
+        api = WeChatApi(transport, settings.api_base_url)
+        explaining = ExplainingApi(transport, settings.api_base_url, explainer)
+        component = ComponentApi(explaining)
+        authorizations = Authorizations(
+            store.authorizations,
+            store.exchanges,
+            lambda: keeper,
+            clock,
+            on_change=lambda platform, state: metrics.authorizations.labels(platform, state).inc(),
+        )
+        repairs = Repairs(
+            store.authorizations,
+            authorizations=authorizations,
+            component=component,
+            keeper=lambda: keeper,
+            public_base_url=settings.public_base_url,
+            clock=clock,
+        )
         source = WeChatTokens(
             component=component,
-            direct=DirectApi(api),
+            direct=DirectApi(explaining),
+            account=AccountApi(api),
             registry=registry,
             tickets=tickets,
             authorizations=store.authorizations,
+            repairs=repairs,
             keeper=lambda: keeper,
             clock=clock,
         )
-        keeper = TokenKeeper(store.tokens, source, clock, holder=holder, listener=metrics)
+        own, behalf = settings.daily_fetches, settings.daily_authorizer_fetches
+        guarded = GuardedTokens(
+            ExplainedTokens(source, explainer),
+            store.quota,
+            clock,
+            limits={kind: behalf if kind is TokenKind.AUTHORIZER else own for kind in TokenKind},
+            random=random.SystemRandom().random,
+        )
+        keeper = TokenKeeper(
+            store.tokens,
+            guarded,
+            clock,
+            holder=holder,
+            listener=metrics,
+            random=random.SystemRandom().random,
+            terms=LeaseTerms.of_seconds(settings.renewal_lease_seconds),
+        )
         accounts = Accounts(store.accounts, component, keeper, clock)
         exchanges = Exchanges(
             store.exchanges,
@@ -101,7 +185,6 @@ class Node:
             clock=clock,
             on_authorized=lambda platform, _: metrics.authorizations.labels(platform, "authorized").inc(),
         )
-        authorizations = Authorizations(store.authorizations, store.exchanges, keeper, clock)
         links = Links(
             store.links,
             component=component,
@@ -114,7 +197,18 @@ class Node:
         intake = Intake(
             tickets=tickets, exchanges=exchanges, authorizations=authorizations, links=links, keeper=keeper
         )
-        calls = Calls(api, keeper, store.authorizations, registry)
+        targets = Targets(store.authorizations, registry, store.labels, clock)
+        audit = Audit(store.audit, clock, keep=timedelta(days=settings.audit_days))
+        admission = Admission(store.clients, audit, clock)
+        calls = Calls(api, keeper, store.authorizations, registry, explainer)
+        quotas = Quotas(
+            store.quota,
+            api=QuotaApi(explaining),
+            keeper=keeper,
+            registry=registry,
+            clock=clock,
+            on_cleared=guarded.forget,
+        )
         handlers = handlers if handlers is not None else Handlers()
         reception = Reception(
             store.inbox,
@@ -125,17 +219,82 @@ class Node:
             listener=metrics,
             context=lambda issuer, appid: {**(context or {}), "account": calls.account(appid, issuer=issuer)},
         )
+        key_file = None if given_keys else settings.key_file
+        keys = Keys(vault, store.rotation, clock, holder=holder, key_file=key_file)
+        renewals = Renewals(
+            store.tokens,
+            keeper,
+            clock,
+            window=timedelta(hours=settings.renew_window_hours),
+            at_once=settings.renewals_at_once,
+            random=random.SystemRandom().random,
+            listener=metrics,
+        )
+        late_tickets = LateTickets(
+            store.tickets,
+            store.platforms,
+            tickets,
+            component,
+            clock,
+            on_request=lambda platform, result: metrics.ticket_requests.labels(platform, result).inc(),
+        )
+        reconciler = Reconciler(
+            duties=store.duties,
+            tickets=store.tickets,
+            exchanges=store.exchanges,
+            registry=registry,
+            platforms=store.platforms,
+            authorizations=authorizations,
+            accounts=accounts,
+            component=component,
+            keeper=keeper,
+            public_base_url=settings.public_base_url,
+            holder=holder,
+            every=timedelta(hours=settings.reconcile_hours),
+            random=random.SystemRandom().random,
+            clock=clock,
+            listener=metrics,
+        )
         runner = Runner(
+            renewals=renewals,
+            late_tickets=late_tickets,
+            reconciler=reconciler,
             store=store,
+            keys=keys,
             keeper=keeper,
             exchanges=exchanges,
             accounts=accounts,
             reception=reception,
+            audit=audit,
+            clock=clock,
+        )
+        configuration = Configuration(
+            platforms=store.platforms,
+            labels=store.labels,
+            authorizations=store.authorizations,
+            store=store.configuration,
+            registry=registry,
+            keeper=keeper,
+            clock=clock,
+        )
+        transfer = Transfer(
+            platforms=store.platforms,
+            labels=store.labels,
+            configuration=store.configuration,
+            store=store.transfer,
             clock=clock,
         )
         return cls(
             settings, clock, metrics, store, transport, registry, tickets, keeper, accounts, exchanges,
-            authorizations, links, intake, handlers, reception, calls, runner,
+            authorizations, links, intake, handlers, reception, calls,
+            Clients(store.clients, clock), targets, audit, admission, keys, renewals, configuration,
+            transfer, Handover(component, keeper, store.transfer, clock), reconciler, runner, situations,
+            quotas,
+            MissingPermissions(
+                store.authorizations, store.accounts, registry, public_base_url=settings.public_base_url
+            ),
+            guarded,
+            late_tickets,
         )  # fmt: skip
 
     async def close(self) -> None:
@@ -146,6 +305,9 @@ class Node:
         await self.runner.stop()
         await asyncio.gather(self.reception.close(), self.exchanges.close())
         await self.keeper.close()
+        with contextlib.suppress(StorageError):
+            await self.guarded.close()
+        await self.audit.close()
         with contextlib.suppress(asyncio.CancelledError):
             await self.transport.close()
         await self.store.close()

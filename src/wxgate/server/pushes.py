@@ -19,7 +19,7 @@ import structlog
 
 from wxgate.custody.records import DirectAccount, Exchange
 from wxgate.custody.registry import Served
-from wxgate.errors import InvalidPush, StalePush, UnknownReceiver, WrongAppid
+from wxgate.errors import InvalidPush, StalePush, StorageError, UnknownReceiver, WrongAppid
 from wxgate.events.records import EventKind, NewEvent
 from wxgate.protocol.envelope import (
     Format,
@@ -34,6 +34,7 @@ from wxgate.protocol.messages import Event, Message, dedup_key, parse_message
 from wxgate.protocol.pushes import parse_component_event, redact
 from wxgate.protocol.replies import parse_reply, render
 from wxgate.protocol.tokens import DIRECT_ISSUER
+from wxgate.secret import trace_of
 from wxgate.server.asgi import Receive, Scope, Send, client_ip, read_body, send_plain
 from wxgate.server.follow import FollowedClock
 from wxgate.server.node import Node
@@ -109,9 +110,14 @@ class Pushes:
             )
         except asyncio.CancelledError:
             raise
-        except Exception:
+        except StorageError as trouble:
+            # While the database is away this is one line for each push; it says all there is to know.
             status, answer = 503, Answer(b"try_again", "not_recorded")
-            log.exception("push.not_recorded", path=scope["path"])
+            log.error("push.not_recorded", path=scope["path"], error=str(trouble))
+        except Exception as error:
+            status, answer = 503, Answer(b"try_again", "not_recorded")
+            trace = trace_of(error)
+            log.exception("push.not_recorded", path=scope["path"], exc_info=False, exception=trace)
         self._node.metrics.pushes.labels(receiver, answer.result).inc()
         self._node.metrics.push_seconds.observe(time.perf_counter() - began)
         await send_plain(send, status, answer.body, answer.content_type)

@@ -8,24 +8,37 @@ import structlog
 
 from wxgate.clock import Clock
 from wxgate.custody.accounts import Accounts
+from wxgate.custody.audit import Audit
 from wxgate.custody.exchanges import Exchanges
 from wxgate.custody.keeper import TokenKeeper
-from wxgate.custody.records import AuthorizationFilter, AuthorizationState
+from wxgate.custody.late_tickets import LateTickets
+from wxgate.custody.reconciling import Reconciler
+from wxgate.custody.renewals import Renewals
 from wxgate.custody.sources import component_key
+from wxgate.errors import GatewayError
+from wxgate.events.notices import parse_notice
 from wxgate.events.reception import Reception, Subject
 from wxgate.events.records import Event, EventKind
 from wxgate.protocol.messages import parse_message
 from wxgate.protocol.pushes import parse_component_event
+from wxgate.secret import trace_of
 from wxgate.server.follow import FollowedClock
 from wxgate.store import Store
+from wxgate.store.keys import Keys
 
 log = structlog.get_logger("wxgate.runner")
 
 TICK_SECONDS = 2.0
 """How often a node looks for something to do."""
 
+KEY_TICKS = 5
+"""Every how many ticks a node tells which sealing keys it has."""
+
+TICKET_TICKS = 15
+"""Every how many ticks the age of every ticket is looked at."""
+
 INFO_TICKS = 30
-"""Every how many ticks accounts without information are asked after."""
+"""Every how many ticks accounts without information are asked after, and old audit lines dropped."""
 
 
 class Runner:
@@ -35,51 +48,80 @@ class Runner:
         self,
         *,
         store: Store,
+        keys: Keys,
         keeper: TokenKeeper,
         exchanges: Exchanges,
         accounts: Accounts,
         reception: Reception,
+        audit: Audit,
+        renewals: Renewals,
+        late_tickets: LateTickets,
+        reconciler: Reconciler,
         clock: Clock,
     ) -> None:
         self._store = store
+        self._keys = keys
         self._keeper = keeper
         self._exchanges = exchanges
         self._accounts = accounts
         self._reception = reception
+        self._audit = audit
+        self._renewals = renewals
+        self._late_tickets = late_tickets
+        self._reconciler = reconciler
         self._clock = clock
         self._tasks: list[asyncio.Task[None]] = []
+        self._slow: dict[str, asyncio.Task[None]] = {}
         self._ticks = 0
 
     def start(self) -> None:
         """Start the background work."""
         self._tasks.append(asyncio.create_task(self._run(), name="runner"))
+        self._tasks.append(asyncio.create_task(self._renewals.run(), name="renewals"))
+        self._tasks.append(asyncio.create_task(self._reconciler.run(), name="reconciler"))
+        listening = self._store.wakeups.listen(self._keeper.heard, self._keeper.missed)
+        self._tasks.append(asyncio.create_task(listening, name="wakeups"))
         if isinstance(self._clock, FollowedClock):
             self._tasks.append(asyncio.create_task(self._clock.run(), name="followed clock"))
 
     async def stop(self) -> None:
         """Stop the background work; jobs it started go on."""
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._slow.values()]
+        for task in tasks:
             task.cancel()
-        for task in self._tasks:
+        for task in tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        if self._tasks:
+            with contextlib.suppress(GatewayError):
+                await self._keys.leave()
         self._tasks.clear()
+        self._slow.clear()
 
     async def tick(self) -> None:
-        """Look once for everything there is to do."""
+        """Look once for everything there is to do; what may take long is begun, and not waited for."""
         steps: tuple[Callable[[], Awaitable[object]], ...] = (
             self._tend_components,
             self._exchanges.sweep,
             lambda: self._reception.sweep(revive),
         )
+        if self._ticks % TICKET_TICKS == 0:
+            self._begin("late tickets", self._late_tickets.sweep)
+        if self._ticks % KEY_TICKS == 0:
+            steps += (self._keys.tell,)
         if self._ticks % INFO_TICKS == 0:
-            steps += (self._complete_accounts,)
+            self._begin("account information", self._accounts.complete)
+            self._begin("old audit lines", self._audit.prune)
+            steps += (self._keeper.note_uses,)
         self._ticks += 1
         for step in steps:
-            try:
-                await step()
-            except Exception:
-                log.exception("runner.step_failed")
+            await _quietly(step)
+
+    def _begin(self, name: str, step: Callable[[], Awaitable[object]]) -> None:
+        """Begin what waits for WeChat or for much work, unless it is still at it since the last time."""
+        task = self._slow.get(name)
+        if task is None or task.done():
+            self._slow[name] = asyncio.create_task(_quietly(step), name=name)
 
     async def _run(self) -> None:
         while True:
@@ -91,16 +133,18 @@ class Runner:
             if await self._store.tickets.newest(platform.appid, 1):
                 await self._keeper.tend(component_key(platform.appid))
 
-    async def _complete_accounts(self) -> None:
-        active = AuthorizationFilter(states=frozenset({AuthorizationState.ACTIVE}))
-        known = {info.appid for info in await self._store.accounts.list()}
-        for authorization in await self._store.authorizations.find(active):
-            if authorization.appid not in known:
-                await self._accounts.refresh_quietly(authorization.platform, authorization.appid)
+
+async def _quietly(step: Callable[[], Awaitable[object]]) -> None:
+    try:
+        await step()
+    except Exception as error:
+        log.exception("runner.step_failed", exc_info=False, exception=trace_of(error))
 
 
 def revive(event: Event) -> Subject:
-    """Make the message or component event of a record again."""
+    """Make the message, component event or notice of a record again."""
+    if event.kind is EventKind.GATEWAY:
+        return parse_notice(event.name, event.issuer, event.appid, event.created_at, event.fields)
     if event.kind is EventKind.COMPONENT:
         return parse_component_event(event.fields)
     return parse_message(event.fields)

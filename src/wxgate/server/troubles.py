@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from wxgate.custody.records import Exchange
 from wxgate.errors import (
     Busy,
+    Explanation,
     GatewayError,
     IpNotRegistered,
     LinkRefused,
@@ -16,7 +17,7 @@ from wxgate.errors import (
     UpstreamError,
     WeChatError,
 )
-from wxgate.protocol.errcodes import Explanation, errmsg, explain
+from wxgate.protocol.errcodes import errmsg, explain
 
 LINK_STATUS = {"forged": 404, "expired": 410, "used": 410, "bad_choice": 400}
 
