@@ -170,3 +170,17 @@ async def test_a_direct_account_is_added_and_fetches_its_own_token(cli: Cli, wor
     assert added.json["url"] == f"{world.gateway_url}/wechat/direct/{account['appid']}"
     token = (await cli("token", account["appid"], "--json")).json
     assert (token["issuer"], token["kind"]) == ("direct", "direct")
+
+
+async def test_who_must_authorise_again_for_a_new_permission_set_is_listed(cli: Cli, world: World) -> None:
+    cli.use(world)
+    appid = str((await world.add_account())["appid"])
+    await world.authorize(appid, func_ids=[1, 2])
+    await world.node.exchanges.close()
+    of_platform = ("--platform", world.platform.appid)
+    shown = await cli("account", "missing-permission", "26", *of_platform, "--json")
+    assert shown.json["lacking"][0]["appid"] == appid
+    assert appid in (await cli("account", "missing-permission", "26", *of_platform)).out
+    refused = await cli("account", "missing-permission", "26", "--platform", "wxnobody")
+    assert refused.code == 1
+    assert "no platform wxnobody" in refused.err

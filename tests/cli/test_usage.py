@@ -12,11 +12,26 @@ from wxgate.cli.failures import describe
 from wxgate.cli.main import app
 from wxgate.errors import GatewayError, IpNotRegistered, TicketMissing, UpstreamError
 
+CHANGES = ("set-secret", "rename", "rotate-key", "retire-key", "remove")
+
 COMMANDS = tuple(
     tuple(words.split())
     for words in (
         *("demo", "serve", "emulator", "platform add", "platform list", "platform show", "account add"),
         *("account list", "account show", "invite", "token", "call", "decrypt", "migrate", "settings"),
+        *("account host", "account tag", "client add", "client audit", "client list", "client revoke"),
+        *("client show", "explain", "keys add", "keys list", "keys retire", "keys rotate"),
+        *(f"{kind} {what}" for kind in ("platform", "account") for what in CHANGES),
+        *(
+            "apply",
+            "export",
+            "import",
+            "quota clear",
+            "quota rid",
+            "quota show",
+            "account missing-permission",
+            "reconcile",
+        ),
     )
 )
 

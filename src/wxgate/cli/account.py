@@ -1,13 +1,14 @@
 """`wxgate account`: the accounts we act for, authorised or direct."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
+from wxgate.cli.changing import add_commands
 from wxgate.cli.direct import add, describe_direct, for_people
+from wxgate.cli.labels import host, tag
+from wxgate.cli.missing import missing_permission
 from wxgate.cli.opening import with_node
 from wxgate.cli.options import DatabaseUrl, Json, KeyFile, Reveal
 from wxgate.cli.output import emit, expiry, facts, moment, stdout, table
@@ -15,11 +16,16 @@ from wxgate.errors import NotFound
 from wxgate.protocol.tokens import DIRECT_ISSUER
 
 if TYPE_CHECKING:
-    from wxgate.custody.records import AccountInfo, Authorization, KeptToken, RefreshTokenChange
+    from wxgate.custody.records import AccountInfo, Authorization
     from wxgate.server.node import Node
+    from wxgate.server.overview import Right
 
 app = typer.Typer(help="The accounts (公众号, 小程序) this gateway acts for.", no_args_is_help=True)
 app.command("add")(add)
+add_commands(app, "account")
+app.command("tag")(tag)
+app.command("host")(host)
+app.command("missing-permission")(missing_permission)
 
 STATE_COLOURS = {"active": "green", "revoked": "dim", DIRECT_ISSUER: "green"}
 
@@ -65,8 +71,10 @@ def show(
     [dim]Example:[/dim] wxgate account show wx0123456789abcdef
     """
 
+    from wxgate.server.overview import rights as load_rights
+
     async def work(node: "Node") -> None:
-        rights = await _rights(node, appid)
+        rights = await load_rights(node, appid)
         direct = await node.store.platforms.load_direct(appid)
         info = await node.accounts.load(appid)
         if not rights and direct is None:
@@ -78,7 +86,7 @@ def show(
                 {
                     "appid": appid,
                     "info": _info(info),
-                    "authorizations": [right.as_dict() for right in rights],
+                    "authorizations": [_right_document(right) for right in rights],
                     "direct": await describe_direct(node, direct, reveal) if direct else None,
                 }
             )
@@ -91,7 +99,7 @@ def show(
             )
         for right in rights:
             out.print(f"\n[bold]through platform {right.authorization.platform}[/]")
-            out.print(facts(right.as_facts(node)))
+            out.print(facts(_right_facts(node, right)))
         if direct is not None:
             out.print(f"\n[bold]{escape(direct.name)}[/]  {appid}  with its own secret")
             out.print(facts(for_people(await describe_direct(node, direct, reveal))))
@@ -99,66 +107,61 @@ def show(
     with_node(work, database_url=database_url, key_file=key_file)
 
 
-@dataclass(frozen=True, slots=True)
-class Right:
-    """One platform's right to act for an account, with its token and the history of its refresh token."""
-
-    authorization: "Authorization"
-    token: "KeptToken | None"
-    history: "Sequence[RefreshTokenChange]"
-
-    def as_dict(self) -> dict[str, object]:
-        """Return it for machines."""
-        one = self.authorization
-        return {
-            "platform": one.platform,
-            "state": one.state,
-            "reason": one.reason,
-            "reference": one.reference,
-            "permission_sets": [{"id": id, "name": _set_name(id)} for id in one.func_ids],
-            "authorized_at": one.authorized_at,
-            "updated_at": one.updated_at,
-            "has_refresh_token": one.refresh_token is not None,
-            "token_expires_at": self.token.expires_at if self.token else None,
-            "refresh_token_history": [
-                {"at": change.at, "reason": change.reason, "fingerprint": change.fingerprint}
-                for change in self.history
-            ],
-        }
-
-    def as_facts(self, node: "Node") -> dict[str, object]:
-        """Return it for people."""
-        one = self.authorization
-        colour = STATE_COLOURS.get(one.state, "yellow")
-        changes = [f"{moment(c.at)}  {c.reason}  {c.fingerprint[:12]}" for c in self.history]
-        return {
-            "state": f"[{colour}]{one.state}[/]" + (f" ({escape(one.reason)})" if one.reason else ""),
-            "authorised": moment(one.authorized_at),
-            "reference": escape(one.reference),
-            "permission sets": ", ".join(f"{_set_name(id)} ({id})" for id in one.func_ids),
-            "access token": expiry(self.token, node.clock.now()),
-            "refresh token": "\n".join(changes) if changes else "none",
-        }
+def _right_document(right: "Right") -> dict[str, object]:
+    """Describe an authorization for machines."""
+    one = right.authorization
+    return {
+        "platform": one.platform,
+        "state": one.state,
+        "reason": one.reason,
+        "reference": one.reference,
+        "permission_sets": [{"id": id, "name": _set_name(id)} for id in one.func_ids],
+        "lost_permission_sets": [{"id": id, "name": _set_name(id)} for id in one.lost_ids],
+        "authorized_at": one.authorized_at,
+        "updated_at": one.updated_at,
+        "has_refresh_token": one.refresh_token is not None,
+        "token_expires_at": right.token.expires_at if right.token else None,
+        "refresh_token_history": [
+            {"at": change.at, "reason": change.reason, "fingerprint": change.fingerprint}
+            for change in right.history
+        ],
+    }
 
 
-async def _rights(node: "Node", appid: str) -> list[Right]:
-    from wxgate.custody.records import AuthorizationFilter
-    from wxgate.custody.sources import authorizer_key
+def _right_facts(node: "Node", right: "Right") -> dict[str, object]:
+    """Describe an authorization for people."""
+    one = right.authorization
+    colour = STATE_COLOURS.get(one.state, "yellow")
+    changes = [f"{moment(c.at)}  {c.reason}  {c.fingerprint[:12]}" for c in right.history]
+    return {
+        "state": f"[{colour}]{one.state}[/]" + (f" ({escape(one.reason)})" if one.reason else ""),
+        "authorised": moment(one.authorized_at),
+        "reference": escape(one.reference),
+        "permission sets": ", ".join(f"{_set_name(id)} ({id})" for id in one.func_ids),
+        **_trouble(node, one),
+        "access token": expiry(right.token, node.clock.now()),
+        "refresh token": "\n".join(changes) if changes else "none",
+    }
 
-    return [
-        Right(
-            one,
-            await node.keeper.peek(authorizer_key(one.platform, appid)),
-            await node.authorizations.history(one.platform, appid),
-        )
-        for one in await node.authorizations.find(AuthorizationFilter(appid=appid))
-    ]
+
+def _trouble(node: "Node", one: "Authorization") -> dict[str, object]:
+    """Tell what is wrong, and the link with which the merchant mends it."""
+    from wxgate.custody.links import reauthorization_link
+    from wxgate.custody.states import USABLE
+
+    shown = dict[str, object]()
+    if one.lost_ids:
+        shown["lost sets"] = ", ".join(f"{_set_name(id)} ({id})" for id in one.lost_ids)
+    if one.state not in USABLE or one.lost_ids:
+        shown["to authorise"] = reauthorization_link(node.settings.public_base_url, one.platform, one.appid)
+    return shown
 
 
 async def _list(node: "Node") -> list[dict[str, object]]:
     from wxgate.custody.records import AuthorizationFilter
+    from wxgate.server.overview import account_infos
 
-    infos = {info.appid: info for info in await node.store.accounts.list()}
+    infos = await account_infos(node)
     rows: list[dict[str, object]] = []
     for one in await node.authorizations.find(AuthorizationFilter()):
         info = infos.get(one.appid)

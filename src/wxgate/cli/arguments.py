@@ -12,7 +12,7 @@ def read_text(value: str) -> str:
     """Read `-` from standard input and `@path` from a file; anything else is the text itself."""
     if value == "-":
         return sys.stdin.read()
-    return _read_file(Path(value[1:])) if value.startswith("@") else value
+    return read_file(Path(value[1:])) if value.startswith("@") else value
 
 
 def read_secret(name: str, given: str | None, file: Path | None) -> str | None:
@@ -20,7 +20,7 @@ def read_secret(name: str, given: str | None, file: Path | None) -> str | None:
     if given is not None and file is not None:
         raise ConfigError(f"give either --{name} or --{name}-file, not both")
     if file is not None:
-        return _read_file(file).strip()
+        return read_file(file).strip()
     return read_text(given).strip() if given is not None else None
 
 
@@ -33,7 +33,8 @@ def ask_secret(name: str, what: str) -> str:
     return str(typer.prompt(what, hide_input=True)).strip()
 
 
-def _read_file(path: Path) -> str:
+def read_file(path: Path) -> str:
+    """Read a file of text."""
     try:
         return path.read_text("utf-8")
     except UnicodeDecodeError:

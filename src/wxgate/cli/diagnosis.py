@@ -12,13 +12,13 @@ from urllib.parse import unquote
 
 from wxgate.cli.findings import Finding, Verdict, find
 from wxgate.errors import BadKey, MalformedPush, UndecipherablePush
-from wxgate.logs import hide
 from wxgate.protocol import xml
 from wxgate.protocol.aes import BLOCK, KEY_CHARS, Cipher
 from wxgate.protocol.envelope import PushQuery
 from wxgate.protocol.pushes import redact
 from wxgate.protocol.signature import matches
 from wxgate.protocol.xml import Fields
+from wxgate.secret import hide
 
 _REPAIRS: Sequence[tuple[str, re.Pattern[str], Callable[[str], str]]] = (
     ("base64_percent", re.compile(r"%[0-9A-Fa-f]{2}"), unquote),

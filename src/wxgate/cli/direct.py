@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wxgate.cli.credentials import Given, check_appid
+from wxgate.cli.credentials import Given
 from wxgate.cli.opening import with_node
 from wxgate.cli.options import (
     AesKeyFile,
@@ -22,6 +22,7 @@ from wxgate.cli.options import (
     TokenOption,
 )
 from wxgate.cli.output import emit, expiry, facts, mask, stdout
+from wxgate.custody.credentials import check_appid
 from wxgate.errors import ConfigError
 from wxgate.protocol.envelope import Format, Mode
 

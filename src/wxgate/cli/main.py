@@ -10,13 +10,21 @@ from typer.exceptions import Abort, TyperException
 from wxgate import __version__
 from wxgate.cli import (
     account,
+    apply,
     call,
+    client,
     decrypt,
     demo,
     emulator,
+    explain,
+    export,
+    import_,
     invite,
+    keys,
     migrate,
     platform,
+    quota,
+    reconcile,
     serve,
     settings,
     token,
@@ -39,11 +47,19 @@ app.command("serve", rich_help_panel="Run")(serve.serve)
 app.command("emulator", rich_help_panel="Run")(emulator.emulator)
 app.add_typer(platform.app, name="platform", rich_help_panel="Set up")
 app.add_typer(account.app, name="account", rich_help_panel="Set up")
+app.add_typer(client.app, name="client", rich_help_panel="Set up")
+app.command("apply", rich_help_panel="Set up")(apply.apply)
+app.command("export", rich_help_panel="Set up")(export.export)
+app.command("import", rich_help_panel="Set up")(import_.import_)
 app.command("invite", rich_help_panel="Set up")(invite.invite)
+app.add_typer(keys.app, name="keys", rich_help_panel="Set up")
 app.command("migrate", rich_help_panel="Set up")(migrate.migrate)
 app.command("settings", rich_help_panel="Set up")(settings.settings)
 app.command("call", rich_help_panel="Use")(call.call)
 app.command("token", rich_help_panel="Use")(token.token)
+app.command("explain", rich_help_panel="Use")(explain.explain)
+app.command("reconcile", rich_help_panel="Use")(reconcile.reconcile)
+app.add_typer(quota.app, name="quota", rich_help_panel="Use")
 app.command("decrypt", rich_help_panel="Use")(decrypt.decrypt)
 
 

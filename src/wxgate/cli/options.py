@@ -45,6 +45,13 @@ AesKeyFile: TypeAlias = Annotated[
     Path | None, typer.Option("--aes-key-file", envvar="WXGATE_AES_KEY_FILE", help="A file with the AES key.")
 ]
 
+PassphraseFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--passphrase-file", envvar="WXGATE_PASSPHRASE_FILE", help="A file with the export's passphrase."
+    ),
+]
+
 Generate: TypeAlias = Annotated[
     bool, typer.Option("--generate", help="Make a token and an AES key where none is given.")
 ]

@@ -1,16 +1,16 @@
 """`wxgate platform`: the third-party platforms this gateway runs."""
 
 import secrets
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
 from rich.markup import escape
 
-from wxgate.cli.credentials import Given, check_appid
+from wxgate.cli.changing import add_commands
+from wxgate.cli.credentials import Given
 from wxgate.cli.opening import with_node
 from wxgate.cli.options import (
     AesKeyFile,
@@ -27,14 +27,17 @@ from wxgate.cli.options import (
 )
 from wxgate.cli.output import duration, emit, expiry, facts, mask, moment, stdout, table
 from wxgate.cli.settings import shown
+from wxgate.custody.credentials import check_appid
 from wxgate.secret import Secret
 
 if TYPE_CHECKING:
-    from wxgate.custody.records import KeptToken, Platform
+    from wxgate.custody.records import Platform
     from wxgate.custody.tickets import TicketAge
     from wxgate.server.node import Node
+    from wxgate.server.overview import PlatformStatus
 
 app = typer.Typer(help="The third-party platforms (第三方平台) this gateway runs.", no_args_is_help=True)
+add_commands(app, "platform")
 
 HEALTH_COLOURS = {"good": "green", "late": "yellow"}
 
@@ -85,12 +88,13 @@ def list_platforms(as_json: Json = False, database_url: DatabaseUrl = None, key_
 
     [dim]Example:[/dim] wxgate platform list --json
     """
+    from wxgate.server.overview import platform_status
 
     async def work(node: "Node") -> None:
         platforms = await node.store.platforms.list_platforms()
-        rows = [(platform, await _status(node, platform)) for platform in platforms]
+        rows = [(platform, await platform_status(node, platform)) for platform in platforms]
         if as_json:
-            emit([{"appid": one.appid, "name": one.name, **status.as_dict()} for one, status in rows])
+            emit([{"appid": one.appid, "name": one.name, **_status_document(status)} for one, status in rows])
             return
         if not rows:
             where = shown(node.settings.database_url)
@@ -98,7 +102,9 @@ def list_platforms(as_json: Json = False, database_url: DatabaseUrl = None, key_
             return
         listed = table("appid", "name", "ticket", "authorizations")
         for one, status in rows:
-            listed.add_row(one.appid, escape(one.name), _ticket(status.age), _counts(status.counts))
+            listed.add_row(
+                one.appid, escape(one.name), _ticket(status.ticket), _counts(status.authorizations)
+            )
         stdout().print(listed)
 
     with_node(work, database_url=database_url, key_file=key_file)
@@ -116,12 +122,13 @@ def show(
 
     [dim]Example:[/dim] wxgate platform show wx0123456789abcdef --reveal
     """
+    from wxgate.server.overview import platform_status
 
     async def work(node: "Node") -> None:
         platform = await node.registry.require_platform(appid)
-        status = await _status(node, platform)
+        status = await platform_status(node, platform)
         if as_json:
-            emit({**_as_dict(node, platform, reveal), **status.as_dict()})
+            emit({**_as_dict(node, platform, reveal), **_status_document(status)})
             return
         out, push = stdout(), platform.push
         out.print(f"[bold]{escape(platform.name)}[/]  {platform.appid}")
@@ -130,9 +137,9 @@ def show(
         out.print(
             facts(
                 {
-                    "ticket": _ticket(status.age),
+                    "ticket": _ticket(status.ticket),
                     "component token": expiry(status.token, node.clock.now()),
-                    "authorizations": _counts(status.counts),
+                    "authorizations": _counts(status.authorizations),
                     "previous values": f"{len(push.tokens) - 1} token, {len(push.aes_keys) - 1} AES key",
                     "AppSecret": mask(platform.secret, reveal),
                     "redirect key": mask(platform.redirect_key, reveal),
@@ -190,34 +197,15 @@ def _hint_at_secrets(platform: "Platform", reveal: bool) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How a platform stands just now."""
-
-    age: "TicketAge"
-    token: "KeptToken | None"
-    counts: Mapping[str, int]
-
-    def as_dict(self) -> dict[str, object]:
-        """Return it for machines."""
-        return {
-            "ticket_health": self.age.health,
-            "ticket_age_seconds": round(self.age.age.total_seconds()) if self.age.age is not None else None,
-            "component_token_expires_at": self.token.expires_at if self.token else None,
-            "authorizations": self.counts,
-        }
-
-
-async def _status(node: "Node", platform: "Platform") -> Status:
-    from wxgate.custody.records import AuthorizationFilter
-    from wxgate.custody.sources import component_key
-
-    found = await node.authorizations.find(AuthorizationFilter(platform=platform.appid))
-    return Status(
-        await node.tickets.age(platform.appid),
-        await node.keeper.peek(component_key(platform.appid)),
-        Counter(str(one.state) for one in found),
-    )
+def _status_document(status: "PlatformStatus") -> dict[str, object]:
+    """Describe how a platform stands for machines."""
+    age, token = status.ticket, status.token
+    return {
+        "ticket_health": age.health,
+        "ticket_age_seconds": round(age.age.total_seconds()) if age.age is not None else None,
+        "component_token_expires_at": token.expires_at if token else None,
+        "authorizations": status.authorizations,
+    }
 
 
 def _as_dict(node: "Node", platform: "Platform", reveal: bool) -> dict[str, object]:

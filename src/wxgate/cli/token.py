@@ -3,13 +3,23 @@
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from wxgate.cli.opening import with_node
 from wxgate.cli.options import DatabaseUrl, Json, KeyFile, Reveal
 from wxgate.cli.output import emit, expiry, facts, mask, moment, stdout
 
 if TYPE_CHECKING:
+    from wxgate.custody.guarding import Standing
     from wxgate.server.node import Node
+
+
+def fetches(standing: "Standing") -> str:
+    """Write how often tokens of a kind were fetched today, and whether they are at present."""
+    text = f"{standing.fetched} of {standing.limit}" if standing.limit else str(standing.fetched)
+    if standing.state == "closed":
+        return text
+    return f"{text}, [red]stopped[/] until {moment(standing.until)}: {escape(standing.reason)}"
 
 
 def token(
@@ -36,6 +46,7 @@ def token(
         else:
             caller = await node.calls.caller(appid, issuer)
         kept = await node.keeper.get(caller.key)
+        standing = await node.guarded.look(caller.key)
         if as_json:
             document = {
                 "appid": appid,
@@ -45,6 +56,11 @@ def token(
                 "expires_at": kept.expires_at,
                 "expires_in": round((kept.expires_at - node.clock.now()).total_seconds()),
                 "version": kept.version,
+                "fetches": {
+                    "circuit": standing.state,
+                    "today": standing.fetched,
+                    "limit": standing.limit or None,
+                },
             }
             emit(document)
         elif reveal:
@@ -55,6 +71,7 @@ def token(
                     {
                         "access token": mask(kept.token),
                         "issuer": kept.key.issuer,
+                        "fetched today": fetches(standing),
                         "state": f"{expiry(kept, node.clock.now())}, until {moment(kept.expires_at)}",
                     }
                 )
