@@ -132,10 +132,23 @@ class ServerProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
+    def pause(self) -> None:
+        """Stop the process group without its knowing (SIGSTOP), as a machine that swaps or sleeps would."""
+        self._signal_group(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused process group go on (SIGCONT)."""
+        self._signal_group(signal.SIGCONT)
+
     async def restart(self, within: float = 20.0) -> None:
         """Kill the process, start it again on the same port and wait until it is ready."""
         self.kill()
         await self.start(within)
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
 
     async def _end(self, number: signal.Signals, within: float) -> int:
         if self._process is None:

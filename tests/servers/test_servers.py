@@ -102,6 +102,21 @@ async def test_a_process_restarts_on_its_port_after_a_kill(tmp_path: Path) -> No
         process.kill()
 
 
+async def test_a_paused_process_answers_when_it_goes_on(tmp_path: Path) -> None:
+    process = ServerProcess(
+        HTTP_SERVER, log_file=tmp_path / "log", ready="http://127.0.0.1:{port}/", cwd=tmp_path
+    )
+    await process.start()
+    try:
+        process.pause()
+        with pytest.raises(AssertionError, match="did not answer"):
+            await process.wait_until_ready(within=0.3)
+        process.resume()
+        await process.wait_until_ready()
+    finally:
+        process.kill()
+
+
 async def test_a_process_that_ends_at_once_shows_what_it_wrote(tmp_path: Path) -> None:
     process = ServerProcess(
         [sys.executable, "-c", "raise SystemExit('no such platform')"], log_file=tmp_path / "log"
