@@ -1,4 +1,4 @@
-"""A bounded load: a fixed number of prepared POSTs over kept connections to one loopback address."""
+"""A bounded load: a fixed number of prepared requests over kept connections to one loopback address."""
 
 import asyncio
 import time
@@ -36,6 +36,12 @@ def prepare(port: int, path: str, body: bytes, expect: bytes) -> Prepared:
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     return Prepared(head.encode() + body, expect)
+
+
+def prepare_get(port: int, path: str, bearer: str, expect: bytes) -> Prepared:
+    """Write a GET that shows an API key as bytes."""
+    head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {bearer}\r\n\r\n"
+    return Prepared(head.encode(), expect)
 
 
 async def run(port: int, requests: Sequence[Prepared], *, connections: int) -> Result:
