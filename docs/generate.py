@@ -21,6 +21,7 @@ from wxgate.protocol.advice import ADVICE
 from wxgate.protocol.errcodes import errmsg
 from wxgate.protocol.messages import EVENT_TYPES, MESSAGE_TYPES, Event, Message
 from wxgate.protocol.pushes import INFO_TYPES, ComponentEvent
+from wxgate.server.management.app import openapi
 from wxgate.server.metrics import Metrics
 from wxgate.settings import settings_table
 
@@ -119,6 +120,16 @@ def switches() -> str:
     return table(("switch", "default", "what it says"), rows)
 
 
+def management() -> str:
+    """List the routes of the management API."""
+    rows = (
+        (f"`{method.upper()} {path}`", route["description"])
+        for path, methods in openapi()["paths"].items()
+        for method, route in methods.items()
+    )
+    return table(("request", "what it does"), rows)
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "settings": settings,
     "commands": commands,
@@ -130,6 +141,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "push_errors": push_errors,
     "errcodes": errcodes,
     "switches": switches,
+    "management": management,
 }
 """What can stand between `generated` marks."""
 
