@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from tests.store.moments import NOW, after
-from wxgate.events.records import Event, EventKind, EventState, NewEvent, Recorded
+from wxgate.events.records import Event, EventKind, EventState, Fanout, NewEvent, Recorded
 from wxgate.store import Store
 
 
@@ -63,6 +64,7 @@ async def test_a_new_push_is_recorded_as_handled_by_its_holder(store: Store) -> 
         error="",
         handled_at=None,
         attempts=1,
+        size=recorded.event.size,
     )
     assert await load(store, recorded.event) == recorded.event
 
@@ -74,7 +76,7 @@ async def test_an_unknown_event_is_none(store: Store) -> None:
 async def test_a_duplicate_gets_the_event_that_is_there(store: Store, other: Store) -> None:
     first = await record(store)
     again = await record(other, message(received_at=after(5)), holder="node-b")
-    assert again == Recorded(first.event, fresh=False)
+    assert again == Recorded(replace(first.event, arrivals=2), fresh=False)
 
 
 async def test_a_duplicate_of_a_finished_event_gets_its_reply(store: Store) -> None:
@@ -90,7 +92,7 @@ async def test_duplicates_in_one_batch_have_one_first(store: Store) -> None:
     recorded = await asyncio.gather(*(record(store, holder=holder) for holder in holders))
     assert [one.fresh for one in recorded].count(True) == 1
     winner = next(one.event for one in recorded if one.fresh)
-    assert all(one.event == winner for one in recorded)
+    assert all(replace(one.event, arrivals=1) == winner for one in recorded)
 
 
 async def test_of_many_nodes_with_the_same_pushes_one_is_first_for_each(store: Store, other: Store) -> None:
@@ -168,6 +170,53 @@ async def test_an_odd_reply_is_kept_too(store: Store) -> None:
     event = (await record(store)).event
     assert await finish(store, event, reply="a\0b")
     assert (await load(store, event)).reply == "a\ufffdb"
+
+
+async def deliveries_of(store: Store) -> list[tuple[Any, ...]]:
+    async with store.database.read() as connection:
+        rows = await connection.execute(
+            text("SELECT event_id, subscriber, state, attempts, holder FROM deliveries ORDER BY subscriber")
+        )
+        return [tuple(row) for row in rows]
+
+
+async def test_an_event_is_queued_for_its_subscribers_once(store: Store, other: Store) -> None:
+    fanout = (Fanout("sub_a"), Fanout("sub_b", ordered=True, held=True))
+
+    async def bring(where: Store) -> Recorded:
+        return await where.inbox.record(message(), holder="node-a", lease_until=after(6), fanout=fanout)
+
+    recorded = await asyncio.gather(*(bring(where) for where in (store, other) * 10))
+    event_id = recorded[0].event.id
+    assert sum(each.fresh for each in recorded) == 1
+    assert await deliveries_of(store) == [
+        (event_id, "sub_a", "pending", 0, None),
+        (event_id, "sub_b", "sending", 1, "node-a"),
+    ]
+
+
+async def test_every_arrival_is_counted_on_every_node(store: Store, other: Store) -> None:
+    first = await record(store)
+    assert first.event.arrivals == 1
+    assert (await record(other)).event.arrivals == 2
+    again = await asyncio.gather(*(record(where) for where in (store, other) * 5))
+    assert max(each.event.arrivals for each in again) == 12
+    assert (await load(store, first.event)).arrivals == 12
+
+
+async def test_arrivals_and_ends_of_one_event_do_not_block_two_nodes(store: Store, other: Store) -> None:
+    """Each node brings again what the other one finishes at that moment."""
+    mine = [(await record(store, message(1 + n), holder="a")).event for n in range(40)]
+    theirs = [(await record(other, message(101 + n), holder="b")).event for n in range(40)]
+    await asyncio.gather(
+        *(finish(store, event, holder="a") for event in reversed(mine)),
+        *(record(store, message(101 + n)) for n in range(40)),
+        *(finish(other, event, holder="b") for event in theirs),
+        *(record(other, message(1 + n)) for n in reversed(range(40))),
+    )
+    for event in (*mine, *theirs):
+        now = await load(store, event)
+        assert (now.state, now.arrivals) == (EventState.DONE, 2)
 
 
 async def test_finishing_writes_how_it_ended(store: Store) -> None:

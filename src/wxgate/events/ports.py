@@ -4,14 +4,30 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from wxgate.events.records import Event, EventState, NewEvent, Recorded
+from wxgate.events.records import (
+    Backlog,
+    Delivery,
+    DeliveryState,
+    Event,
+    EventKind,
+    EventQuery,
+    EventState,
+    Fanout,
+    NewEvent,
+    PushLine,
+    Recorded,
+    Sent,
+    Subscriber,
+)
 
 
 class Inbox(Protocol):
     """The durable, deduplicated record of pushes. Every method returns after its commit."""
 
-    async def record(self, event: NewEvent, *, holder: str, lease_until: datetime) -> Recorded:
-        """Insert as HANDLING by `holder`, or load the event with the same dedup key.
+    async def record(
+        self, event: NewEvent, *, holder: str, lease_until: datetime, fanout: Sequence[Fanout] = ()
+    ) -> Recorded:
+        """Insert as HANDLING by `holder` with its deliveries, or count one more arrival.
 
         Concurrent calls share one transaction and one sync (group commit).
         """
@@ -45,4 +61,158 @@ class Inbox(Protocol):
         self, *, appid: str | None = None, issuer: str | None = None, limit: int = 50
     ) -> Sequence[Event]:
         """List the newest events first."""
+        ...
+
+
+class Subscribers(Protocol):
+    """Who gets events."""
+
+    async def list_subscribers(self) -> Sequence[Subscriber]:
+        """List all, by name."""
+        ...
+
+    async def load(self, subscriber_id: str) -> Subscriber | None:
+        """Load one."""
+        ...
+
+    async def add(self, subscriber: Subscriber) -> bool:
+        """Add one; False when the name is taken."""
+        ...
+
+    async def change(self, subscriber: Subscriber) -> bool:
+        """Replace what an operator decides, and the secrets; the record of successes and failures stays."""
+        ...
+
+    async def remove(self, subscriber_id: str) -> bool:
+        """Remove one with its deliveries."""
+        ...
+
+    async def pause(self, subscriber_id: str, *, reason: str, now: datetime) -> bool:
+        """Stop sending to one; what comes meanwhile waits."""
+        ...
+
+    async def resume(self, subscriber_id: str, *, now: datetime) -> bool:
+        """Send to one again, at once, whatever the circuit breaker thought."""
+        ...
+
+    async def note_success(self, subscriber_id: str, *, now: datetime) -> None:
+        """Forget the failures in a row."""
+        ...
+
+    async def note_failure(
+        self, subscriber_id: str, *, error: str, failures: int, open_until: datetime | None, now: datetime
+    ) -> None:
+        """Write how many failures there are in a row now, and until when nothing is sent."""
+        ...
+
+
+class Deliveries(Protocol):
+    """The queue of what is still to be handed over; any node may take from it."""
+
+    async def due(self, *, now: datetime) -> Sequence[str]:
+        """List the subscribers, neither paused nor cut off, for whom something is due."""
+        ...
+
+    async def claim(
+        self, subscriber_id: str, *, holder: str, now: datetime, lease_until: datetime, limit: int
+    ) -> Sequence[Delivery]:
+        """Take what is due, oldest first, skipping what others hold; ended leases count as due.
+
+        Of an ordered account only the first that is not over is taken.
+        """
+        ...
+
+    async def finish(self, delivery: Delivery, sent: Sent, *, now: datetime) -> bool:
+        """Write what came of a claimed delivery, unless somebody claimed it since."""
+        ...
+
+    async def held(self, event_id: int, subscriber_id: str) -> Delivery | None:
+        """Load the delivery of an event to a subscriber."""
+        ...
+
+    async def replay(
+        self, subscriber_id: str, event_ids: Sequence[int], *, now: datetime, only_dead: bool = False
+    ) -> int:
+        """Queue events (again) for a subscriber, from the first attempt; return how many."""
+        ...
+
+    async def of_event(self, event_id: int) -> Sequence[Delivery]:
+        """List the deliveries of an event."""
+        ...
+
+    async def find(
+        self,
+        *,
+        subscriber_id: str | None = None,
+        state: DeliveryState | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> Sequence[Delivery]:
+        """List deliveries, newest first."""
+        ...
+
+    async def backlog(self) -> Sequence[Backlog]:
+        """Count what waits for each subscriber."""
+        ...
+
+
+class EventLog(Protocol):
+    """Reading, replaying, forgetting what was recorded."""
+
+    async def find_events(self, query: EventQuery) -> Sequence[Event]:
+        """List events, newest first."""
+        ...
+
+    async def load_many(self, event_ids: Sequence[int]) -> Sequence[Event]:
+        """Load events by id, in the order of their ids."""
+        ...
+
+    async def after(self, position: int, *, limit: int = 100) -> Sequence[Event]:
+        """List events behind a position in the stream, in the order of their positions.
+
+        Gives positions to what has been committed since; so nothing that commits late is ever skipped.
+        """
+        ...
+
+    async def newest_position(self) -> int:
+        """Return the position of the newest event, 0 when there is none."""
+        ...
+
+    async def forget(self, openid: str, *, appid: str | None = None) -> int:
+        """Delete all events of a person, their deliveries, replies and push-log lines; return how many."""
+        ...
+
+    async def prune(self, kind: EventKind, *, before: datetime, most_bytes: int | None, limit: int) -> int:
+        """Delete events that are older than `before`, or the oldest beyond so many bytes; finished ones only.
+
+        At most `limit` in one transaction; returns how many.
+        """
+        ...
+
+    async def redact(self, *, before: datetime, limit: int) -> int:
+        """Take the text out of finished messages received before; return how many."""
+        ...
+
+
+class PushLog(Protocol):
+    """The record of every push as it arrived, was judged and answered."""
+
+    async def add(self, lines: Sequence[PushLine]) -> None:
+        """Write lines."""
+        ...
+
+    async def find_pushes(
+        self,
+        *,
+        appid: str | None = None,
+        event_id: int | None = None,
+        verdict: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> Sequence[tuple[int, PushLine]]:
+        """List lines with their ids, newest first."""
+        ...
+
+    async def prune_pushes(self, *, before: datetime, most_rows: int | None, limit: int) -> int:
+        """Delete old lines; return how many."""
         ...

@@ -1,16 +1,26 @@
 """The inbox: pushes recorded once, many in one transaction."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
-from wxgate.events.records import Event, EventKind, EventState, NewEvent, Recorded
+from wxgate.events.records import (
+    DeliveryState,
+    Event,
+    EventKind,
+    EventState,
+    Fanout,
+    NewEvent,
+    Recorded,
+    ReplyState,
+)
 from wxgate.store.database import Database
 from wxgate.store.group_commit import GroupCommit
-from wxgate.store.tables import events
+from wxgate.store.tables import deliveries, events
 from wxgate.store.upsert import insert_for
 
 HANDLING = EventState.HANDLING.value
@@ -26,11 +36,20 @@ FINISH = (
     )
 )
 
-LOCK_HELD = (
-    select(events.c.id, events.c.holder)
-    .where(events.c.id.in_(bindparam("ids", expanding=True)), events.c.state == HANDLING)
+LOCK = (
+    select(events.c.id, events.c.state, events.c.holder)
+    .where(
+        events.c.id.in_(bindparam("ids", expanding=True))
+        | events.c.dedup_key.in_(bindparam("keys", expanding=True))
+    )
     .order_by(events.c.id)  # one order on every node, so that two groups cannot block each other
     .with_for_update()
+)
+
+COUNT_ARRIVALS = (
+    update(events)
+    .where(events.c.dedup_key == bindparam("key"))
+    .values(arrivals=events.c.arrivals + bindparam("more"))
 )
 
 LOAD_KNOWN = select(events).where(events.c.dedup_key.in_(bindparam("keys", expanding=True)))
@@ -41,6 +60,7 @@ class _Record:
     event: NewEvent
     holder: str
     lease_until: datetime
+    fanout: Sequence[Fanout]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +80,11 @@ class SqlInbox:
         self._database = database
         self._group: GroupCommit[_Record | _Finish, Recorded | bool] = GroupCommit(self._commit)
 
-    async def record(self, event: NewEvent, *, holder: str, lease_until: datetime) -> Recorded:
-        """Insert an event, or load the one that is there."""
-        recorded = await self._group.submit(_Record(event, holder, lease_until))
+    async def record(
+        self, event: NewEvent, *, holder: str, lease_until: datetime, fanout: Sequence[Fanout] = ()
+    ) -> Recorded:
+        """Insert an event with its deliveries, or count the arrival of the one that is there."""
+        recorded = await self._group.submit(_Record(event, holder, lease_until, fanout))
         assert isinstance(recorded, Recorded)
         return recorded
 
@@ -136,38 +158,76 @@ class SqlInbox:
         records = [item for item in items if isinstance(item, _Record)]
         finishes = [item for item in items if isinstance(item, _Finish)]
         recorded, finished = await self._database.batch(
-            lambda connection: (_record_all(connection, records), _finish_all(connection, finishes))
+            lambda connection: _write(connection, records, finishes)
         )
         results: dict[bool, Iterator[Recorded | bool]] = {True: iter(recorded), False: iter(finished)}
         return [next(results[isinstance(item, _Record)]) for item in items]
 
 
-def _record_all(connection: Connection, records: Sequence[_Record]) -> list[Recorded]:
-    """Insert what is new; load what is not, be it from before or from earlier in the same group."""
-    if not records:
-        return []
+def _write(
+    connection: Connection, records: Sequence[_Record], finishes: Sequence[_Finish]
+) -> tuple[list[Recorded], list[bool]]:
+    """Insert first, then lock every row that is to be changed, then change them.
+
+    Whoever waits for a row or a key of another node holds nothing that the other one still has to wait for.
+    """
     first = {record.event.dedup_key: record for record in reversed(records)}
+    ids = _insert(connection, first)
+    _fan_out(connection, [(ids[key], first[key]) for key in sorted(ids)])
+    arrived = Counter(record.event.dedup_key for record in records)
+    again = {key: times - (key in ids) for key, times in arrived.items() if times > (key in ids)}
+    holders = _lock(connection, [item.event_id for item in finishes], list(again))
+    if again:
+        connection.execute(COUNT_ARRIVALS, [{"key": key, "more": again[key]} for key in sorted(again)])
+    recorded = _read_back(connection, records, first, ids)
+    return recorded, _finish_all(connection, finishes, holders)
+
+
+def _insert(connection: Connection, first: Mapping[str, _Record]) -> dict[str, int]:
+    """Insert what is new; return the ids of that by key."""
+    if not first:
+        return {}
     # In one order on every node, so that two groups with the same keys cannot block each other.
     rows = [_row(first[key]) for key in sorted(first)]
     statement = insert_for(connection, events).on_conflict_do_nothing(index_elements=["dedup_key"])
     inserted = connection.execute(statement.returning(events.c.id, events.c.dedup_key), rows)
-    ids = {row.dedup_key: row.id for row in inserted}
+    return {row.dedup_key: row.id for row in inserted}
+
+
+def _lock(connection: Connection, ids: Sequence[int], keys: Sequence[str]) -> dict[int, str]:
+    """Lock the rows to be changed; return who holds those that are being handled."""
+    if not ids and not keys:
+        return {}
+    rows = connection.execute(LOCK, {"ids": sorted(set(ids)), "keys": sorted(keys)})
+    return {row.id: row.holder for row in rows if row.state == HANDLING}
+
+
+def _read_back(
+    connection: Connection, records: Sequence[_Record], first: Mapping[str, _Record], ids: Mapping[str, int]
+) -> list[Recorded]:
+    """Tell each caller of its event; what came twice in one group is new to the first only."""
     known = [key for key in first if key not in ids]
     there = {row.dedup_key: row for row in connection.execute(LOAD_KNOWN, {"keys": known})} if known else {}
+    seen: Counter[str] = Counter()
     results = []
     for record in records:
         key = record.event.dedup_key
-        fresh = key in ids and first[key] is record
-        event = _new(ids[key], first[key]) if key in ids else _read(there[key])
+        seen[key] += 1
+        fresh = key in ids and seen[key] == 1
+        event = replace(_new(ids[key], first[key]), arrivals=seen[key]) if key in ids else _read(there[key])
         results.append(Recorded(event, fresh))
     return results
 
 
-def _finish_all(connection: Connection, finishes: Sequence[_Finish]) -> list[bool]:
-    if not finishes:
-        return []
-    ids = sorted({item.event_id for item in finishes})
-    holders = {row.id: row.holder for row in connection.execute(LOCK_HELD, {"ids": ids})}
+def _fan_out(connection: Connection, fresh: Sequence[tuple[int, _Record]]) -> None:
+    """Queue new events for their subscribers, in the transaction that makes them durable."""
+    rows = [_delivery(event_id, record, each) for event_id, record in fresh for each in record.fanout]
+    if rows:
+        connection.execute(insert(deliveries), rows)
+
+
+def _finish_all(connection: Connection, finishes: Sequence[_Finish], holders: dict[int, str]) -> list[bool]:
+    """Write how events ended, where the one who says so still holds them."""
     held = []
     for item in finishes:
         held.append(holders.get(item.event_id) == item.holder)
@@ -203,11 +263,37 @@ def _row(record: _Record) -> dict[str, Any]:
         "received_at": new.received_at,
         "source_ip": new.source_ip,
         "fields": new.fields,
+        "plain": new.plain,
+        "size": _size(new),
+        "message_key": new.message_key,
         "state": HANDLING,
         "holder": record.holder,
         "lease_until": record.lease_until,
         "error": "",
         "attempts": 1,
+    }
+
+
+def _size(new: NewEvent) -> int:
+    """Count about how many bytes an event takes, to keep it within limits."""
+    return 2 * len(new.plain or "") + 200 if new.plain else len(str(new.fields)) + 200
+
+
+def _delivery(event_id: int, record: _Record, fanout: Fanout) -> dict[str, Any]:
+    state = DeliveryState.SENDING if fanout.held else DeliveryState.PENDING
+    return {
+        "subscriber": fanout.subscriber,
+        "event_id": event_id,
+        "appid": record.event.appid,
+        "ordered": fanout.ordered,
+        "state": state.value,
+        "attempts": int(fanout.held),
+        "first_at": record.event.received_at,
+        "not_before": record.event.received_at,
+        "holder": record.holder if fanout.held else None,
+        "lease_until": record.lease_until if fanout.held else None,
+        "error": "",
+        "replays": 0,
     }
 
 
@@ -226,6 +312,9 @@ def _new(event_id: int, record: _Record) -> Event:
         received_at=new.received_at,
         source_ip=new.source_ip,
         fields=new.fields,
+        plain=new.plain,
+        size=_size(new),
+        message_key=new.message_key,
         state=EventState.HANDLING,
         holder=record.holder,
         lease_until=record.lease_until,
@@ -238,4 +327,9 @@ def _new(event_id: int, record: _Record) -> Event:
 
 def _read(row: Row[Any]) -> Event:
     values = dict(row._mapping)
-    return Event(**{**values, "kind": EventKind(row.kind), "state": EventState(row.state)})
+    words = {
+        "kind": EventKind(row.kind),
+        "state": EventState(row.state),
+        "reply_state": ReplyState(row.reply_state),
+    }
+    return Event(**{**values, **words})

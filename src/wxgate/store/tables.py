@@ -290,9 +290,169 @@ events = Table(
     Column("error", Prose, nullable=False),
     Column("handled_at", Moment),
     Column("attempts", Integer, nullable=False),
+    # As it came, decrypted; empty where it holds secrets, or was no push.
+    Column("plain", Prose),
+    Column("size", Integer, nullable=False, server_default="0"),
+    Column("arrivals", Integer, nullable=False, server_default="1"),
+    Column("message_key", Name(64), nullable=False, server_default=""),
+    Column("reply_state", Name(16), nullable=False, server_default="open"),
+    Column("replier", Name(64), nullable=False, server_default=""),
+    # The place in the streams; given after the commit, by whoever reads them.
+    Column("position", BigInteger),
+    Column("redacted_at", Moment),
     UniqueConstraint("dedup_key"),
     Index(None, "state", "lease_until"),
     Index(None, "appid", "id"),
+    Index(None, "kind", "received_at"),
+    Index(None, "openid"),
+    Index(None, "position", unique=True),
+    Index(
+        "ix_events_reply_state",
+        "reply_state",
+        postgresql_where=text("reply_state IN ('ready', 'custom')"),
+        sqlite_where=text("reply_state IN ('ready', 'custom')"),
+    ),
+    Index(
+        "ix_events_unnumbered",
+        "id",
+        postgresql_where=text("position IS NULL"),
+        sqlite_where=text("position IS NULL"),
+    ),
+)
+
+# Which event of a message is answered, where several platforms of ours receive it.
+answers = Table(
+    "answers",
+    metadata,
+    Column("message_key", Name(64), primary_key=True),
+    Column("event_id", BigInteger, nullable=False),
+    Column("at", Moment, nullable=False),
+    Index(None, "at"),
+)
+
+subscribers = Table(
+    "subscribers",
+    metadata,
+    Column("id", Name(24), primary_key=True),
+    Column("name", Prose, nullable=False),
+    Column("form", Name(16), nullable=False),
+    Column("url", Prose, nullable=False),
+    Column("filter", JSON, nullable=False),
+    Column("ordered", Boolean, nullable=False),
+    Column("envelope_appid", Name(16), nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("paused_reason", Prose, nullable=False),
+    Column("secrets", LargeBinary, nullable=False),
+    Column("previous_until", Moment),
+    Column("failures", Integer, nullable=False),
+    Column("open_until", Moment),
+    Column("last_success_at", Moment),
+    Column("last_failure_at", Moment),
+    Column("last_error", Prose, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    UniqueConstraint("name"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", RowId, Identity(), primary_key=True),
+    Column("subscriber", Name(24), nullable=False),
+    Column("event_id", BigInteger, nullable=False),
+    Column("appid", Name(64), nullable=False),
+    Column("ordered", Boolean, nullable=False),
+    Column("state", Name(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("first_at", Moment, nullable=False),
+    Column("not_before", Moment, nullable=False),
+    Column("holder", Name(32)),
+    Column("lease_until", Moment),
+    Column("status", Integer),
+    Column("error", Prose, nullable=False),
+    Column("delivered_at", Moment),
+    Column("replays", Integer, nullable=False),
+    UniqueConstraint("subscriber", "event_id"),
+    Index(None, "event_id"),
+    Index(None, "subscriber", "state", "not_before"),
+    Index(None, "subscriber", "appid", "state", "id"),
+)
+
+reply_policies = Table(
+    "reply_policies",
+    metadata,
+    Column("appid", Name(64), primary_key=True),
+    Column("policy", Name(32), nullable=False),
+    Column("replier", Name(64), nullable=False),
+    Column("platform", Name(64), nullable=False),
+    Column("default_text", Prose, nullable=False),
+    Column("hold_retries", Boolean, nullable=False),
+    Column("custom_message", Boolean, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+
+push_log = Table(
+    "push_log",
+    metadata,
+    Column("id", RowId, Identity(), primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("receiver", Name(64), nullable=False),
+    Column("appid", Name(64), nullable=False),
+    Column("source_ip", Name(64), nullable=False),
+    Column("verdict", Name(32), nullable=False),
+    Column("answer", Name(16), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("milliseconds", Number, nullable=False),
+    Column("event_id", BigInteger),
+    Column("explanation", Prose, nullable=False),
+    Column("count", Integer, nullable=False),
+    Index(None, "at"),
+    Index(None, "event_id"),
+    Index(None, "appid", "id"),
+)
+
+key_uses = Table(
+    "key_uses",
+    metadata,
+    Column("receiver", Name(64), primary_key=True),
+    Column("kind", Name(8), primary_key=True),
+    Column("fingerprint", Name(64), primary_key=True),
+    Column("last_seen_at", Moment, nullable=False),
+)
+
+release_tests = Table(
+    "release_tests",
+    metadata,
+    Column("id", RowId, Identity(), primary_key=True),
+    Column("platform", Name(64), nullable=False),
+    Column("appid", Name(64), nullable=False),
+    Column("step", Name(32), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("ok", Boolean, nullable=False),
+    Column("received", Prose, nullable=False),
+    Column("answered", Prose, nullable=False),
+    Column("reason", Prose, nullable=False),
+    Index(None, "platform", "id"),
+)
+
+audits = Table(
+    "audits",
+    metadata,
+    Column("appid", Name(64), primary_key=True),
+    Column("audit_id", Name(64), primary_key=True),
+    Column("platform", Name(64), nullable=False),
+    Column("submitted_at", Moment, nullable=False),
+    Column("state", Name(16), nullable=False),
+    Column("checked_at", Moment),
+    Column("next_check_at", Moment),
+    Column("source", Name(8), nullable=False),
+    Column("reason", Prose, nullable=False),
+    Index(
+        "ix_audits_next_check_at",
+        "next_check_at",
+        postgresql_where=text("next_check_at IS NOT NULL"),
+        sqlite_where=text("next_check_at IS NOT NULL"),
+    ),
 )
 
 clients = Table(
