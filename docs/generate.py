@@ -21,6 +21,8 @@ from wxgate.protocol.advice import ADVICE
 from wxgate.protocol.errcodes import errmsg
 from wxgate.protocol.messages import EVENT_TYPES, MESSAGE_TYPES, Event, Message
 from wxgate.protocol.pushes import INFO_TYPES, ComponentEvent
+from wxgate.protocol.statuses import STATUSES
+from wxgate.protocol.wire import paths
 from wxgate.server.management.app import openapi
 from wxgate.server.metrics import Metrics
 from wxgate.settings import settings_table
@@ -69,6 +71,16 @@ def events() -> str:
     """List the events of accounts."""
     head = ("`Event`, in any case", "handler name", "class", "fields besides `event` and `key`")
     return table(head, _types(EVENT_TYPES, Event, prefix="event."))
+
+
+def statuses() -> str:
+    """List what the status numbers of events mean."""
+    rows = (
+        (f"`{event}`", f"`{path}`", str(number), meaning.text, meaning.text_zh)
+        for (event, path), known in STATUSES.items()
+        for number, meaning in known.items()
+    )
+    return table(("event", "field", "number", "means", "含义"), rows)
 
 
 def info_types() -> str:
@@ -137,6 +149,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "messages": messages,
     "events": events,
     "info_types": info_types,
+    "statuses": statuses,
     "error_classes": error_classes,
     "push_errors": push_errors,
     "errcodes": errcodes,
@@ -245,10 +258,20 @@ def _class(kind: type) -> str:
 
 
 def _fields(kind: Any, base: Any) -> str:
-    common = {field.name for field in dataclasses.fields(base)}
-    own = [f"`{field.name}`" for field in dataclasses.fields(kind) if field.name not in common]
+    """List a class's fields, each with WeChat's own spelling where that is another."""
+    common, wire = {field.name for field in dataclasses.fields(base)}, paths(kind)
+    own = [
+        _spelled(field.name, wire.get(field.name, ()))
+        for field in dataclasses.fields(kind)
+        if field.name not in common
+    ]
     own += [f"`{name}`" for name, value in vars(kind).items() if isinstance(value, property)]
     return ", ".join(own)
+
+
+def _spelled(name: str, paths: tuple[str, ...]) -> str:
+    theirs = " or ".join(f"`{path}`" for path in paths if path != name)
+    return f"`{name}`" + (f" ({theirs})" if theirs else "")
 
 
 def _first_sentence(kind: type) -> str:

@@ -254,15 +254,47 @@ def test_every_type_of_message_is_typed(
         ),
         (
             "wxa_appeal_record",
-            {"appeal_record_id": 1, "appid": "wx", "appeal_status": 2, "punish_description": "p"},
+            {
+                "appeal_record_id": 1,
+                "appid": "wx",
+                "appeal_status": 2,
+                "appeal_from": 1,
+                "punish_description": "p",
+                "material": {
+                    "illegal_material": {"content": "c", "content_url": "u"},
+                    "appeal_material": {"reason": "r", "proof_material_id": ["m1", "m2"]},
+                },
+            },
             m.AppealEvent,
-            {"appeal_record_id": "1", "appeal_status": 2, "punish_description": "p"},
+            {
+                "appeal_record_id": "1",
+                "appeal_status": 2,
+                "punish_description": "p",
+                "in_words": ("granted", "the platform"),
+                "materials": (
+                    m.AppealMaterial(content="c", content_url="u", reason="r", proof_media_ids=("m1", "m2")),
+                ),
+            },
         ),
         (
             "wxa_media_check",
-            {"appid": "wx", "trace_id": "t", "result": {"suggest": "risky", "label": 20001}},
+            {
+                "appid": "wx",
+                "trace_id": "t",
+                "version": 2,
+                "detail": [{"strategy": "content_model", "errcode": 0, "suggest": "risky", "prob": 90}],
+                "result": {"suggest": "risky", "label": 20001},
+            },
             m.MediaCheckEvent,
-            {"trace_id": "t", "suggest": "risky", "label": 20001},
+            {
+                "trace_id": "t",
+                "suggest": "risky",
+                "label": 20001,
+                "version": 2,
+                "details": (
+                    m.MediaCheckDetail(strategy="content_model", errcode=0, suggest="risky", prob=90),
+                ),
+            },
         ),
         ("debug_demo", {"debug_str": "hello world"}, m.DebugEvent, {"text": "hello world"}),
         ("Brand_New", {"EventKey": "k", "X": "1"}, m.UnknownEvent, {"key": "k"}),

@@ -3,9 +3,12 @@
 from typing import Any
 
 import pytest
+from hypothesis import given as given_by
+from hypothesis import strategies as st
 
 from wxgate.errors import MalformedPush
 from wxgate.protocol import pushes as p
+from wxgate.protocol.wire import paths
 from wxgate.protocol.xml import Fields, Renderable, parse, render
 from wxgate.secret import AuthorizationCode, PreAuthCode, Ticket
 
@@ -99,9 +102,9 @@ def test_an_authorization_without_a_pre_auth_code_or_expiry_is_read() -> None:
         ),
         (
             "notify_third_fastverifybetaapp",
-            {"appid": "wx1", "status": 89249, "info": {"name": "n", "code": "c"}},
+            {"appid": "wx1", "status": 101, "info": {"name": "n", "code": "c", "legal_persona_name": "某人"}},
             p.TrialVerified,
-            {"status": 89249, "company_code": "c"},
+            {"status": 101, "company_code": "c", "legal_person": "某人"},
         ),
         (
             "notify_3rd_wxa_auth",
@@ -177,9 +180,10 @@ def test_every_info_type_is_typed(
     [
         {},
         {"AppId": "wx1", "CreateTime": "1"},
-        {"AppId": "wx1", "InfoType": "x"},
+        {"AppId": "wx1", "InfoType": "unauthorized", "AuthorizerAppid": "wx2"},
         {"CreateTime": "1", "InfoType": "x"},
-        {"AppId": "wx1", "CreateTime": "soon", "InfoType": "x"},
+        {"AppId": "wx1", "CreateTime": "soon", "InfoType": "unauthorized", "AuthorizerAppid": "wx2"},
+        {"AppId": "wx1", "CreateTime": "9" * 20, "InfoType": "unauthorized", "AuthorizerAppid": "wx2"},
         {"AppId": "wx1", "CreateTime": "1", "InfoType": "component_verify_ticket"},
         {"AppId": "wx1", "CreateTime": "1", "InfoType": "authorized", "AuthorizerAppid": "wx2"},
         {"AppId": "wx1", "CreateTime": "1", "InfoType": "authorized", "AuthorizationCode": "c"},
@@ -210,3 +214,81 @@ def test_a_redacted_event_has_no_secrets_and_still_reads() -> None:
     assert isinstance(event, p.Authorized)
     assert event.code.reveal() == p.REDACTED
     assert "@@@" not in str(p.redact(parse(REAL_TICKET)))
+
+
+@pytest.mark.parametrize(
+    ("info_type", "fields", "words"),
+    [
+        ("notify_third_fasteregister", {"status": 0}, ("registered",)),
+        ("notify_third_fasteregister", {"status": 101}, ("the company has been deregistered",)),
+        ("notify_third_fasteregister", {"status": 99}, ()),
+        (
+            "notify_3rd_wxa_auth",
+            {"task_status": 12, "apply_status": 2},
+            ("the application was made", "under review"),
+        ),
+        ("notify_apply_icpfiling_result", {"beian_status": 6}, ("filed",)),
+        ("notify_3rd_wxa_auth_and_icp", {"procedure_status": 26}, ("verification and filing are done",)),
+        (
+            "order_path_apply_result_notify",
+            {"list": [{"ret_code": 0}, {"ret_code": 1}]},
+            ("applied for", "applied for before"),
+        ),
+        ("notify_from_the_future", {"status": 0}, ()),
+    ],
+)
+def test_status_numbers_are_put_in_words(
+    info_type: str, fields: dict[str, Renderable], words: tuple[str, ...]
+) -> None:
+    assert _event(info_type, **fields).in_words == words
+
+
+def test_an_odd_field_refuses_nothing_and_is_named() -> None:
+    event = _event("notify_third_fasteregister", appid="wx1", status="soon", info="none")
+    assert isinstance(event, p.FastRegistered)
+    assert (event.appid, event.status, event.raw["status"]) == ("wx1", None, "soon")
+    assert p.oddities(event) == ("status",)
+    assert p.oddities(_event("notify_third_fasteregister", appid="wx1", status="")) == ()
+    assert p.oddities(_event("notify_from_the_future", status="soon")) == ()
+
+
+@pytest.mark.parametrize("time", [None, "soon", "-1", "9" * 20, ["1", "2"]])
+def test_an_event_without_a_readable_time_has_the_time_it_came(time: Any) -> None:
+    fields: Fields = {"AppId": "wx1", "InfoType": "notify_3rd_wxa_wxverify"}
+    event = p.parse_component_event(fields if time is None else {**fields, "CreateTime": time}, received_at=7)
+    assert event.created_at == 7
+    assert p.oddities(event) == ("CreateTime",)
+
+
+def test_an_info_type_is_known_in_any_case() -> None:
+    assert isinstance(_event("Notify_3rd_WXA_Auth"), p.VerificationProgress)
+
+
+values: st.SearchStrategy[Any] = st.recursive(
+    st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+field_names = st.sampled_from(
+    sorted(
+        {path.split("/")[0] for kind in p.INFO_TYPES.values() for all in paths(kind).values() for path in all}
+    )
+) | st.sampled_from(["auth_code", "CreateTime"])
+
+
+@given_by(st.sampled_from([*p.INFO_TYPES, "other"]), st.dictionaries(field_names, values))
+def test_no_shape_of_fields_loses_an_event(info_type: str, fields: Fields) -> None:
+    given: Fields = {
+        "AuthorizerAppid": "wx2",
+        "AuthorizationCode": "c",
+        "ComponentVerifyTicket": "t",
+        "CreateTime": "1",
+        **({} if issubclass(p.kind_of(info_type), p.ESSENTIAL) else fields),
+        "AppId": "wx1",
+        "InfoType": info_type,
+    }
+    event = p.parse_component_event(given)
+    assert event.raw == given
+    assert type(event) is p.INFO_TYPES.get(info_type, p.UnknownComponentEvent)
+    assert event.in_words is not None
+    assert p.oddities(event) is not None
+    assert type(p.parse_component_event(p.redact(given))) is type(event)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from wxgate.errors import MalformedPush
+from wxgate.protocol.statuses import explain
 from wxgate.protocol.wire import as_int, decimal, many, number, read, text, texts
 from wxgate.protocol.xml import Fields
 
@@ -100,6 +101,11 @@ class Event(Message):
 
     event: str = text("Event")
     key: str = text("EventKey")
+
+    @property
+    def in_words(self) -> tuple[str, ...]:
+        """What the statuses mean, as far as WeChat's pages say."""
+        return tuple(each.text for each in explain(self.event, self.raw))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +202,7 @@ class MassSentEvent(Event):
     sent_count: int | None = number("SentCount")
     error_count: int | None = number("ErrorCount")
     copyright_state: int | None = number("CopyrightCheckResult/CheckState")
+    copyright_count: int | None = number("CopyrightCheckResult/Count")
     articles: tuple[ArticleUrl, ...] = many(ArticleUrl, "ArticleUrlResult/ResultList/item")
 
 
@@ -314,6 +321,16 @@ class PrivacyAuditEvent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AppealMaterial:
+    """One thing that was punished, and what was said and shown against it."""
+
+    content: str = text("illegal_material/content")
+    content_url: str = text("illegal_material/content_url")
+    reason: str = text("appeal_material/reason")
+    proof_media_ids: tuple[str, ...] = texts("appeal_material/proof_material_id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AppealEvent(Event):
     """A step of an appeal against a punishment."""
 
@@ -323,15 +340,33 @@ class AppealEvent(Event):
     appeal_count: int | None = number("appeal_count")
     appeal_from: int | None = number("appeal_from")
     appeal_status: int | None = number("appeal_status")
+    audit_time: int | None = number("audit_time")
+    audit_reason: str = text("audit_reason")
     punish_description: str = text("punish_description")
+    materials: tuple[AppealMaterial, ...] = many(AppealMaterial, "material", "materials")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaCheckDetail:
+    """What one strategy of a content check found; `errcode` is 0 where it has a result."""
+
+    strategy: str = text("strategy")
+    errcode: int | None = number("errcode")
+    suggest: str = text("suggest")
+    label: int | None = number("label")
+    prob: int | None = number("prob")
+    level: int | None = number("level")
+    keyword: str = text("keyword")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaCheckEvent(Event):
-    """The result of an asynchronous content check."""
+    """The result of an asynchronous content check; `suggest` is pass, review or risky."""
 
     appid: str = text("appid")
     trace_id: str = text("trace_id")
+    version: int | None = number("version")
+    details: tuple[MediaCheckDetail, ...] = many(MediaCheckDetail, "detail")
     suggest: str = text("result/suggest")
     label: int | None = number("result/label")
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from wxgate.errors import MalformedPush
-from wxgate.protocol.wire import as_int, many, number, read, text
+from wxgate.protocol.statuses import explain
+from wxgate.protocol.wire import as_int, many, number, odd, read, text
 from wxgate.protocol.xml import Fields, Value
 from wxgate.secret import AuthorizationCode, PreAuthCode, Ticket
 
@@ -21,6 +22,11 @@ class ComponentEvent:
     created_at: int
     info_type: str
     raw: Fields = field(repr=False)
+
+    @property
+    def in_words(self) -> tuple[str, ...]:
+        """What the statuses mean, as far as WeChat's pages say."""
+        return tuple(each.text for each in explain(self.info_type, self.raw))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +94,10 @@ class TrialVerified(ComponentEvent):
     message: str = text("msg")
     name: str = text("info/name")
     company_code: str = text("info/code")
+    company_code_type: int | None = number("info/code_type")
+    wechat_id: str = text("info/legal_persona_wechat")
+    legal_person: str = text("info/legal_persona_name")
+    component_phone: str = text("info/component_phone")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,24 +192,35 @@ INFO_TYPES: Mapping[str, type[ComponentEvent]] = {
     "order_path_audit_result_notify": OrderPathNotice,
 }
 
+ESSENTIAL = (VerifyTicket, Authorized, Unauthorized)
+"""What custody lives on, and therefore must be whole: WeChat is told when it is not."""
+
 REDACTED: Final = "****"
 _SECRET_NAMES = frozenset({"ComponentVerifyTicket", "AuthorizationCode", "PreAuthCode", "auth_code"})
+_LAST_SECOND = 253_402_300_799  # of the year 9999, the last that a datetime can tell
 _CODE_LIFETIME = 3600  # what real pushes carry when they carry it
 
 
-def parse_component_event(fields: Fields) -> ComponentEvent:
-    """Read an opened push as the platform event it is; raises MalformedPush when essentials lack."""
+def parse_component_event(fields: Fields, *, received_at: int = 0) -> ComponentEvent:
+    """Read an opened push as the platform event it is.
+
+    Raises MalformedPush for a push that names no platform or InfoType, and for a ticket or an authorization
+    without its essentials. Nothing else is refused: `received_at` stands in for a CreateTime that is no
+    number, and a field that is not as documented stays in `raw`.
+    """
     info_type = _required(fields, "InfoType")
-    created_at = as_int(fields.get("CreateTime"))
+    kind = kind_of(info_type)
+    created_at = _created_at(fields)
     if created_at is None:
-        raise MalformedPush("The event has no CreateTime.")
+        if issubclass(kind, ESSENTIAL):
+            raise MalformedPush("The event has no CreateTime.")
+        created_at = received_at
     known: dict[str, object] = {
         "platform": _required(fields, "AppId"),
         "created_at": created_at,
         "info_type": info_type,
         "raw": fields,
     }
-    kind = INFO_TYPES.get(info_type, UnknownComponentEvent)
     if issubclass(kind, VerifyTicket):
         known["ticket"] = Ticket(_required(fields, "ComponentVerifyTicket"))
     if issubclass(kind, Authorized | Unauthorized):
@@ -212,6 +233,22 @@ def parse_component_event(fields: Fields) -> ComponentEvent:
     if issubclass(kind, FastRegistered) and (code := _optional(fields, "auth_code")):
         known["code"] = AuthorizationCode(code)
     return read(kind, fields, **known)
+
+
+def kind_of(info_type: str) -> type[ComponentEvent]:
+    """Return the class of an InfoType."""
+    return INFO_TYPES.get(info_type.lower(), UnknownComponentEvent)
+
+
+def oddities(event: ComponentEvent) -> tuple[str, ...]:
+    """List the fields of a known event that are there, but not as WeChat documents them."""
+    found = odd(type(event), event.raw)
+    return found if _created_at(event.raw) is not None else ("CreateTime", *found)
+
+
+def _created_at(fields: Fields) -> int | None:
+    seconds = as_int(fields.get("CreateTime"))
+    return seconds if seconds is not None and 0 <= seconds <= _LAST_SECOND else None
 
 
 def redact(fields: Fields) -> Fields:

@@ -5,7 +5,7 @@ absent or not of the declared type takes the default and stays in the raw fields
 a field that one can do without.
 """
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -61,6 +61,27 @@ def read(kind: type[_T], source: Fields, /, **known: object) -> _T:
                 known[name] = wire.convert(values)
                 break
     return kind(**known)
+
+
+def find(source: Fields, name: str) -> Iterator[Value]:
+    """Find every value under a path of element names."""
+    return _find(source, tuple(name.split("/")))
+
+
+def paths(kind: type) -> Mapping[str, tuple[str, ...]]:
+    """List the declared fields of a class with the paths they are read from, as WeChat spells them."""
+    return {name: tuple("/".join(path) for path in wire.paths) for name, wire in _plan(cast(Hashable, kind))}
+
+
+def odd(kind: type, source: Fields) -> tuple[str, ...]:
+    """List the paths that are there with something in them, but nothing of the declared type."""
+    return tuple(
+        "/".join(path)
+        for name, wire in _plan(cast(Hashable, kind))
+        for path in wire.paths
+        if (values := [value for value in _find(source, path) if value])
+        and wire.convert(values) in (None, "", ())
+    )
 
 
 def as_int(value: Value | None) -> int | None:

@@ -85,6 +85,12 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.odd_pushes = Counter(
+            "wxgate_odd_pushes_total",
+            "Component events kept with fields that are not as WeChat documents them, by InfoType.",
+            ["info_type"],
+            registry=self.registry,
+        )
         self.reconcile_findings = Counter(
             "wxgate_reconcile_findings_total",
             "Differences between WeChat's list of authorised accounts and ours, by kind and outcome.",

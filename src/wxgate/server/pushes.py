@@ -31,7 +31,7 @@ from wxgate.protocol.envelope import (
     seal_reply,
 )
 from wxgate.protocol.messages import Event, Message, dedup_key, parse_message
-from wxgate.protocol.pushes import parse_component_event, redact
+from wxgate.protocol.pushes import oddities, parse_component_event, redact
 from wxgate.protocol.replies import parse_reply, render
 from wxgate.protocol.tokens import DIRECT_ISSUER
 from wxgate.secret import trace_of
@@ -136,7 +136,12 @@ class Pushes:
     async def _accept_component_event(self, appid: str, arrival: Arrival) -> Answer:
         keys = await self._platform_keys(appid)
         opened = await self._open(keys, arrival)
-        event = parse_component_event(opened.fields)
+        now = self._node.clock.now()
+        event = parse_component_event(opened.fields, received_at=int(now.timestamp()))
+        if odd := oddities(event):
+            # It is kept and handled as far as it reads; somebody should look what WeChat has changed.
+            self._node.metrics.odd_pushes.labels(event.info_type).inc()
+            log.warning("push.odd_fields", platform=appid, name=event.info_type, fields=odd)
         if event.platform != appid:
             raise WrongAppid("the event inside names another platform", found=event.platform)
         # Custody first: applied twice does no harm, but recorded and never applied would.
@@ -145,18 +150,18 @@ class Pushes:
         new = NewEvent(
             dedup_key=sha256(b"component\0" + appid.encode() + b"\0" + opened.plain).hexdigest(),
             issuer=appid,
-            appid=str(opened.fields.get("AuthorizerAppid") or opened.fields.get("appid") or ""),
+            appid=getattr(event, "appid", ""),
             kind=EventKind.COMPONENT,
             name=event.info_type,
             openid="",
             msg_id=None,
             created_at=event.created_at,
-            received_at=self._node.clock.now(),
+            received_at=now,
             source_ip=arrival.source_ip,
             fields=shown,
         )
         fresh = await self._node.reception.announce(
-            new, parse_component_event(shown), after=self._end_of(exchange)
+            new, parse_component_event(shown, received_at=event.created_at), after=self._end_of(exchange)
         )
         return Answer(SUCCESS, event.info_type if fresh else "duplicate")
 

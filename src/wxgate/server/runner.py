@@ -146,5 +146,5 @@ def revive(event: Event) -> Subject:
     if event.kind is EventKind.GATEWAY:
         return parse_notice(event.name, event.issuer, event.appid, event.created_at, event.fields)
     if event.kind is EventKind.COMPONENT:
-        return parse_component_event(event.fields)
+        return parse_component_event(event.fields, received_at=event.created_at)
     return parse_message(event.fields)
