@@ -17,6 +17,7 @@ from tests.cast import settle
 from tests.harness import Fetched, Harness, World
 from tests.pushing import metric
 from wxgate.custody.records import Authorization, LinkChoices
+from wxgate.custody.renewing import HOLD_MOST
 from wxgate.server.authorize import CLICKS_PER_ADDRESS, _qr
 
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile/15E148 MicroMessenger/8.0.42"
@@ -83,6 +84,12 @@ async def invite(world: World, *, max_uses: int = 1, return_url: str | None = No
         return_url=return_url,
     )
     return address
+
+
+async def restrict(world: World, *addresses: str) -> None:
+    """Let WeChat take the platform's calls from these addresses only, or from all when there is none."""
+    whitelist = list(addresses) or None
+    await world.control("POST", "platforms", {"appid": world.platform.appid, "ip_whitelist": whitelist})
 
 
 async def authorization(world: World, appid: str) -> Authorization:
@@ -303,13 +310,30 @@ async def test_trouble_with_wechat_is_told_in_words(
 
 
 async def test_an_address_that_is_not_registered_is_shown_to_the_operator(gateway: World) -> None:
-    await gateway.control(
-        "POST", "platforms", {"appid": gateway.platform.appid, "ip_whitelist": ["203.0.113.9"]}
-    )
+    await restrict(gateway, "203.0.113.9")
     page = await gateway.fetch(f"/authorize/{gateway.platform.appid}/start?kind=pc", accept_language="en")
     assert page.status == 503
     assert "127.0.0.1" in page.text
     assert "白名单IP" in page.text
+
+
+async def test_a_click_right_after_the_cause_was_mended_leads_on(gateway: World) -> None:
+    """Two failures hold the next fetch back for a second, which is shorter than a person's patience."""
+    await restrict(gateway, "203.0.113.9")
+    assert [(await click(gateway)).status for _ in range(2)] == [503, 503]
+    await restrict(gateway)
+    assert (await click(gateway)).status == 302
+
+
+async def test_a_click_waits_for_no_more_than_a_moment(gateway: World) -> None:
+    await restrict(gateway, "203.0.113.9")
+    for _ in range(6):
+        await click(gateway)
+        await gateway.advance(HOLD_MOST)
+    await click(gateway)
+    await restrict(gateway)
+    assert (await click(gateway)).status == 502
+    assert await gateway.calls(PREAUTH) == []
 
 
 # Coming back

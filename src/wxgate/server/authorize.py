@@ -7,6 +7,7 @@ WeChat accepts a visitor only if the click was made on a page of the platform's 
 answers on the way keep the origin. `results` has the way back.
 """
 
+import asyncio
 import math
 import time
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from wxgate.custody.records import Invite, LinkChoices, Platform
-from wxgate.errors import GatewayError, LinkRefused, told
+from wxgate.errors import GatewayError, HeldBack, LinkRefused, told
 from wxgate.protocol import permissions
 from wxgate.protocol.links import AuthType
 from wxgate.server.asgi import client_ip
@@ -44,6 +45,10 @@ CLICKS_PER_ADDRESS = 20
 CLICKS_PER_PLATFORM = 600
 CLICK_SECONDS = 60.0
 """How many clicks within how long lead on to WeChat: each takes a pre_auth_code, and there is a quota."""
+
+HOLD_WAITED_OUT = 2.0
+"""Seconds that a click waits, where no token is fetched for a moment after failures: whoever has just mended
+something and tries again should not have to try twice."""
 
 LONGEST_INVITE = 256
 
@@ -160,7 +165,13 @@ class AuthorizePages:
             result, response = self._front.trouble(visit, TOO_MANY, Restart(_entry_of(visit)))
             response.headers["Retry-After"] = str(math.ceil(wait))
             return result, response
-        page = await self._node.links.start(platform.appid, kind, choices, invite)
+        try:
+            page = await self._node.links.start(platform.appid, kind, choices, invite)
+        except HeldBack as held:
+            if held.retry_after > HOLD_WAITED_OUT:
+                raise
+            await asyncio.sleep(held.retry_after)
+            page = await self._node.links.start(platform.appid, kind, choices, invite)
         return kind, redirect(page, Referrer.ORIGIN, status=302)
 
     def _wait(self, visit: Visit, platform: Platform) -> float:
