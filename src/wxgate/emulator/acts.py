@@ -1,6 +1,5 @@
 """Acting as people and as WeChat: a merchant authorises, a user writes, a ticket is due."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,16 +7,15 @@ from typing import Any
 import aiohttp
 
 from wxgate.emulator import plain
-from wxgate.emulator.pushes import Outcome, Push, Pusher, Receiver, xml_of
-from wxgate.emulator.world import Account, Granted, Kind, Platform, User, World
+from wxgate.emulator.parties import Parties, Told
+from wxgate.emulator.pushes import Push, Pusher, Receiver
+from wxgate.emulator.world import Account, Granted, Platform, User, World
 from wxgate.errors import ConfigError, NotFound
-from wxgate.protocol import xml
 from wxgate.protocol.envelope import Format, Mode, PushKeys, PushQuery
 from wxgate.protocol.signature import sign
 
 # What a user does of their own accord lets the account write back.
 _OPENS_WINDOW = {"subscribe", "SCAN", "CLICK", "user_enter_tempsession"}
-_HEAD = {"ToUserName", "FromUserName", "CreateTime", "MsgType"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +31,7 @@ class Actor:
 
     def __init__(self, world: World, pusher: Pusher) -> None:
         self._world, self._pusher = world, pusher
+        self.parties = Parties(world, pusher)
 
     # Component events
 
@@ -92,10 +91,9 @@ class Actor:
 
     # Messages
 
-    def make_message(self, account: Account, user: User, kind: str, given: Mapping[str, Any]) -> list[Push]:
+    def make_message(self, account: Account, user: User, kind: str, given: Mapping[str, Any]) -> Told:
         """Let a user write; one push for each receiver, all with the same MsgId."""
         openid = self._world.openid(user, account)
-        self._world.conversations.user_wrote(account.appid, openid)
         fields = plain.message(
             kind,
             given,
@@ -104,40 +102,32 @@ class Actor:
             now=self._world.clock.seconds(),
             msg_id=self._world.values.msg_id(),
         )
-        return self._make_for_all("message", account, openid, fields)
+        told = self.parties.make("message", account, openid, fields, self._receivers(account, openid))
+        self._world.conversations.user_wrote(account.appid, openid, message=told.id)
+        return told
 
-    def make_event(self, account: Account, user: User, name: str, given: Mapping[str, Any]) -> list[Push]:
+    def make_event(self, account: Account, user: User, name: str, given: Mapping[str, Any]) -> Told:
         """Let something happen between a user and an account."""
         openid = self._world.openid(user, account)
         if name == "subscribe":
             self._world.follow(user, account)
-        if name in _OPENS_WINDOW:
-            self._world.conversations.user_wrote(account.appid, openid)
-        if name == "unsubscribe":
-            self._world.unfollow(user, account)
         now = self._world.clock.seconds()
         fields = plain.event(name, given, to=account.user_name, sender=openid, now=now)
-        return self._make_for_all("event", account, openid, fields)
+        told = self.parties.make("event", account, openid, fields, self._receivers(account, openid))
+        if name in _OPENS_WINDOW:
+            self._world.conversations.user_wrote(account.appid, openid, message=told.id)
+        if name == "unsubscribe":
+            self._world.unfollow(user, account)
+        return told
 
-    def _make_for_all(
-        self, kind: str, account: Account, openid: str, fields: Mapping[str, Any]
-    ) -> list[Push]:
+    def _receivers(self, account: Account, openid: str) -> list[Receiver]:
+        """List who is told of an account's messages: its platforms, then its own server."""
         receivers = [
             self.message_receiver(platform, account, openid)
             for platform in self._world.receivers(account)
             if platform.messages_url
         ]
-        if account.server:
-            receivers.append(self.direct_receiver(account, openid))
-        return [
-            self._pusher.make(
-                kind,
-                receiver,
-                plain.as_xml(fields) if receiver.format is Format.XML else plain.as_json(fields),
-                appid=account.appid,
-            )
-            for receiver in receivers
-        ]
+        return [*receivers, self.direct_receiver(account, openid)] if account.server else receivers
 
     def message_receiver(self, platform: Platform, account: Account, openid: str | None) -> Receiver:
         """Return where a platform gets an account's messages."""
@@ -157,40 +147,6 @@ class Actor:
         format = Format(server.format)
         keys = PushKeys.make(account.appid, [server.token], [server.aes_key], Mode(server.mode), format)
         return Receiver(server.url, keys, "direct", ("ToUserName", account.user_name), format, openid)
-
-    async def deliver_message(self, account: Account, pushes: Sequence[Push]) -> None:
-        """Deliver to every receiver and show the user what comes of it."""
-        answered: list[Push] = []
-        policy = self._world.switches.reply_policy
-        for done in asyncio.as_completed([self._pusher.deliver(push) for push in pushes]):
-            push = await done
-            if push.reply is None:
-                continue
-            answered.append(push)
-            if policy == "all" or (policy == "first" and len(answered) == 1):
-                self._show(account, push)
-        if policy == "direct" and answered:
-            self._show(account, min(answered, key=lambda push: push.receiver.sender != "direct"))
-        self._apologise(account, pushes)
-
-    def _show(self, account: Account, push: Push) -> None:
-        fields = xml.parse(xml_of(push.reply_plain))
-        content = fields.get("Content")
-        body = {name: value for name, value in fields.items() if name not in _HEAD}
-        self._world.conversations.show_reply(
-            account.appid,
-            push.receiver.openid or "",
-            str(fields["MsgType"]),
-            content if isinstance(content, str) else None,
-            body,
-            push.receiver.sender,
-        )
-
-    def _apologise(self, account: Account, pushes: Sequence[Push]) -> None:
-        """Tell the user of a fault when nobody did its part; mini programs have no such notice."""
-        tried = [push for push in pushes if push.outcome not in (Outcome.LOST, Outcome.MARKED_FAILED)]
-        if tried and account.kind is Kind.OFFICIAL_ACCOUNT and not any(push.outcome.well for push in tried):
-            self._world.conversations.show_fault(account.appid, tried[0].receiver.openid or "")
 
     # URL verification
 

@@ -40,6 +40,7 @@ class Emulator:
         """Make everything new: the world, the logs, the faults."""
         self.faults.remove()
         self.pusher.clear()
+        self.actor.parties.clear()
         self.calls.clear()
         self.world.reset(seed)
         if scenario:

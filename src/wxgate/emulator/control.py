@@ -1,7 +1,7 @@
 """The emulator's own face under /_emulator/: look at the world, change it, act in it, all in JSON."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from wxgate.emulator.parties import Told
 from wxgate.emulator.pushes import Push
 from wxgate.emulator.world import Account, PageRefusal, Platform, User
 from wxgate.errors import ConfigError, GatewayError, NotFound
@@ -40,6 +41,7 @@ class Control:
             "/clock": lambda given: self._clock(),
             "/calls": self._calls,
             "/pushes": self._pushes,
+            "/messages": self._messages,
             "/inbox": self._inbox,
             "/faults": lambda given: [fault.as_json() for fault in self._emulator.faults.all()],
             "/switches": lambda given: self._world.switches.help() if "help" in given else self._switches(),
@@ -128,6 +130,12 @@ class Control:
         every = [push.as_json() for push in self._pusher.log if push.n > since]
         return [each for each in every if all(each[name] == value for name, value in wanted.items())]
 
+    def _messages(self, given: Given) -> Any:
+        parties = self._actor.parties
+        every = [parties.as_json(told) for told in parties.log]
+        wanted = {name: given[name] for name in ("id", "appid", "openid", "msg_id", "kind") if name in given}
+        return [each for each in every if all(each[name] == value for name, value in wanted.items())]
+
     def _inbox(self, given: Given) -> Any:
         entries = self._world.conversations.inbox(given.get("appid"), given.get("openid"))
         return [entry.as_json() for entry in entries]
@@ -160,9 +168,9 @@ class Control:
         return asdict(self._world.put_user(given))
 
     async def _put_quota(self, given: Given) -> Any:
-        appid, path = given["appid"], given["path"]
+        appid, path, party = given["appid"], given["path"], given.get("platform")
         self._world.quotas.set_limit(appid, path, int(given["daily_limit"]))
-        return asdict(self._world.quotas.get(appid, path))
+        return asdict(self._world.quotas.get(appid, path, party))
 
     async def _put_fault(self, given: Given) -> Any:
         return self._emulator.faults.add(given).as_json()
@@ -214,14 +222,12 @@ class Control:
 
     async def _act_message(self, given: Given) -> Any:
         account, user = self._account(given), self._user(given)
-        pushes = self._actor.make_message(account, user, given.get("type", "text"), _fields(given))
-        return await self._deliver_message(account, pushes, given)
+        told = self._actor.make_message(account, user, given.get("type", "text"), _fields(given))
+        return await self._tell(told, given)
 
     async def _act_event(self, given: Given) -> Any:
         account, user = self._account(given), self._user(given)
-        return await self._deliver_message(
-            account, self._actor.make_event(account, user, given["event"], _fields(given)), given
-        )
+        return await self._tell(self._actor.make_event(account, user, given["event"], _fields(given)), given)
 
     async def _act_push(self, given: Given) -> Any:
         overrides = {name: given[name] for name in _OVERRIDES if name in given}
@@ -251,11 +257,11 @@ class Control:
             await delivery
         return push.as_json()
 
-    async def _deliver_message(self, account: Account, pushes: Sequence[Push], given: Given) -> Any:
-        delivery = self._pusher.start(self._actor.deliver_message(account, pushes))
+    async def _tell(self, told: Told, given: Given) -> Any:
+        delivery = self._pusher.start(self._actor.parties.tell(told))
         if given.get("wait", True):
             await delivery
-        return [push.as_json() for push in pushes]
+        return [push.as_json() for push in told.pushes]
 
     def _expires_in(self, expires_at: int) -> int:
         return expires_at - self._world.clock.seconds()

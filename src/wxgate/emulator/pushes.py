@@ -79,7 +79,10 @@ class Receiver:
 
 @dataclass(slots=True)
 class Push:
-    """One push and everything that became of it."""
+    """One push and everything that became of it.
+
+    `message` names what all its receivers were told of; `shown` says that the user saw this reply.
+    """
 
     n: int
     id: str
@@ -94,6 +97,8 @@ class Push:
     outcome: Outcome = Outcome.WAITING
     reply: ParsedReply | None = None
     fault: str | None = None
+    message: str | None = None
+    shown: bool = False
 
     @property
     def of_component(self) -> bool:
@@ -120,6 +125,8 @@ class Push:
             "attempts": [{name: getattr(each, name) for name in Attempt.__slots__} for each in self.attempts],
             "outcome": self.outcome,
             "fault": self.fault,
+            "message": self.message,
+            "shown": self.shown,
         }
 
 

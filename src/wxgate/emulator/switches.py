@@ -71,6 +71,10 @@ class Switches:
 
     # Quotas
     quotas: bool = _switch(True, "Daily limits are enforced.")
+    quota_per_party: bool = _switch(
+        True,
+        "Each third party counts its own calls on behalf of an account; off, all share the account's count.",
+    )
     component_token_daily_limit: int | None = _switch(
         None, "Daily calls of api_component_token and api_authorizer_token; not published.", optional=True
     )
@@ -97,8 +101,14 @@ class Switches:
     )
     reply_policy: str = _switch(
         "first",
-        "Whose reply the user sees when several receivers answer one message.",
-        choices=("first", "direct", "all"),
+        "Whose reply the user sees when several parties answer one message: the first valid one, that of the "
+        "account's own server before others, all of them, or the last.",
+        choices=("first", "direct", "all", "last"),
+    )
+    fault_notice: str = _switch(
+        "nobody",
+        "When the user is told of a fault: nobody did their part, or anybody did not.",
+        choices=("nobody", "anybody"),
     )
     push_content_type: str = _switch("text/xml", "The Content-Type of pushes.")
 

@@ -47,7 +47,7 @@ def admit(world: World, call: Call, way: Route) -> None:
         call.appid = token.appid
         _check_business(world, call, token)
     if way.counted:
-        world.quotas.count(token.appid, call.path)
+        world.quotas.count(token.appid, call.path, token.platform)
 
 
 def _token(world: World, call: Call, wanted: frozenset[Origin]) -> IssuedToken:

@@ -16,7 +16,7 @@ RID_KEPT = 7 * 86_400
 def _clear(world: World, call: Call) -> Json:
     if call.text("appid") != call.issued.appid:
         raise refusal(40013)
-    world.quotas.clear(call.issued.appid)
+    world.quotas.clear(call.issued.appid, call.issued.platform)
     return {**OK}
 
 
@@ -43,7 +43,7 @@ def _clear_component_by_secret(world: World, call: Call) -> Json:
     appid = call.text("appid")
     if appid not in (platform.appid, ""):
         world.authorizations.require(platform.appid, appid)
-    world.quotas.clear(appid or platform.appid)
+    world.quotas.clear(appid or platform.appid, platform.appid)
     return {**OK}
 
 
@@ -53,7 +53,7 @@ def _get(world: World, call: Call) -> Json:
         raise refusal(76022)
     if not path.startswith("/"):
         raise refusal(76003)
-    quota = world.quotas.get(call.issued.appid, path)
+    quota = world.quotas.get(call.issued.appid, path, call.issued.platform)
     minute = world.switches.minute_limit
     rate = {"rate_limit": {"call_count": minute, "refresh_second": 60}} if minute else {}
     return {**OK, "quota": {"daily_limit": quota.limit, "used": quota.used, "remain": quota.remain}, **rate}

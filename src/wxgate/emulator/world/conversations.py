@@ -16,7 +16,10 @@ FAULT_NOTICE = "该公众号提供的服务出现故障，请稍后再试"
 
 @dataclass(frozen=True, slots=True)
 class InboxEntry:
-    """One thing a user saw; `source` is passive, custom or fault_notice, `sender` whose it was."""
+    """One thing a user saw; `source` is passive, custom or fault_notice, `sender` whose it was.
+
+    `message` names the message it answers: for a customer-service message the one that opened the window.
+    """
 
     at: float
     appid: str
@@ -26,6 +29,7 @@ class InboxEntry:
     content: str | None
     fields: Mapping[str, Any]
     sender: str | None
+    message: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the entry as the control plane shows it."""
@@ -38,12 +42,14 @@ class InboxEntry:
             "content": self.content,
             "fields": self.fields,
             "sender": self.sender,
+            "message": self.message,
         }
 
 
 @dataclass(slots=True)
 class _Window:
     opened_at: float
+    message: str | None = None
     sent: int = 0
 
 
@@ -55,9 +61,9 @@ class Conversations:
         self._inbox: list[InboxEntry] = []
         self._windows: dict[tuple[str, str], _Window] = {}
 
-    def user_wrote(self, appid: str, openid: str) -> None:
+    def user_wrote(self, appid: str, openid: str, *, message: str | None = None) -> None:
         """Open the window in which the account may write."""
-        self._windows[appid, openid] = _Window(self._clock.now())
+        self._windows[appid, openid] = _Window(self._clock.now(), message)
 
     def close(self, appid: str, openid: str) -> None:
         """Close the window: the user has left."""
@@ -74,17 +80,25 @@ class Conversations:
         kind = str(message.get("msgtype"))
         body = message.get(kind)
         fields = body if isinstance(body, Mapping) else {}
-        self._put(appid, openid, "custom", kind, fields.get("content"), fields, sender)
+        self._put(appid, openid, "custom", kind, fields.get("content"), fields, sender, window.message)
 
     def show_reply(
-        self, appid: str, openid: str, type: str, content: str | None, fields: Mapping[str, Any], sender: str
+        self,
+        appid: str,
+        openid: str,
+        type: str,
+        content: str | None,
+        fields: Mapping[str, Any],
+        sender: str,
+        *,
+        message: str | None = None,
     ) -> None:
         """Put a passive reply into the inbox."""
-        self._put(appid, openid, "passive", type, content, fields, sender)
+        self._put(appid, openid, "passive", type, content, fields, sender, message)
 
-    def show_fault(self, appid: str, openid: str) -> None:
+    def show_fault(self, appid: str, openid: str, *, message: str | None = None) -> None:
         """Put WeChat's own apology into the inbox."""
-        self._put(appid, openid, "fault_notice", "text", FAULT_NOTICE, {}, None)
+        self._put(appid, openid, "fault_notice", "text", FAULT_NOTICE, {}, None, message)
 
     def inbox(self, appid: str | None = None, openid: str | None = None) -> list[InboxEntry]:
         """Return what was seen, oldest first."""
@@ -99,7 +113,8 @@ class Conversations:
         content: Any,
         fields: Mapping[str, Any],
         sender: str | None,
+        message: str | None,
     ) -> None:
         self._inbox.append(
-            InboxEntry(self._clock.now(), appid, openid, source, type, content, fields, sender)
+            InboxEntry(self._clock.now(), appid, openid, source, type, content, fields, sender, message)
         )

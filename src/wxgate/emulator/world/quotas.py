@@ -1,7 +1,8 @@
 """Daily and minute limits of calls, counted per account and path, and how often they may be cleared.
 
 The daily numbers are those published for a verified official account; a call on behalf counts against the
-authorizer's own quota. A day ends at midnight in Beijing.
+authorizer's quota and not the platform's. Where several third parties act for one account, each has a count
+of its own, or all share one, as the switch `quota_per_party` says. A day ends at midnight in Beijing.
 """
 
 from collections import Counter
@@ -57,8 +58,8 @@ class Quotas:
         self._clock, self._switches = clock, switches
         self._day = 0
         self._minute = 0
-        self._daily: Counter[tuple[str, str]] = Counter()
-        self._minutely: Counter[str] = Counter()
+        self._daily: Counter[tuple[str, str | None, str]] = Counter()
+        self._minutely: Counter[tuple[str, str | None]] = Counter()
         self._limits: dict[tuple[str, str], int] = {}
         self._clears: Counter[tuple[str, str]] = Counter()
 
@@ -72,31 +73,36 @@ class Quotas:
             return self._switches.component_token_daily_limit
         return self._limits.get((appid, path), DAILY_LIMITS.get(path, 0))
 
-    def count(self, appid: str, path: str) -> None:
-        """Count a call; raises 45009 or 45011 instead when it is one too many."""
+    def count(self, appid: str, path: str, party: str | None = None) -> None:
+        """Count a call, the account's own or a party's for it; raises 45009 or 45011 where it is too many."""
         self._turn()
+        party = self._counted(appid, party)
         limit, minute_limit = self.limit(appid, path), self._switches.minute_limit
-        if self._switches.quotas and limit and self._daily[appid, path] >= limit:
+        if self._switches.quotas and limit and self._daily[appid, party, path] >= limit:
             raise refusal(45009)
-        if minute_limit is not None and self._minutely[appid] >= minute_limit:
+        if minute_limit is not None and self._minutely[appid, party] >= minute_limit:
             raise refusal(45011)
-        self._daily[appid, path] += 1
-        self._minutely[appid] += 1
+        self._daily[appid, party, path] += 1
+        self._minutely[appid, party] += 1
 
-    def get(self, appid: str, path: str) -> Quota:
+    def get(self, appid: str, path: str, party: str | None = None) -> Quota:
         """Return how a path stands today."""
         self._turn()
-        return Quota(self.limit(appid, path), self._daily[appid, path])
+        return Quota(self.limit(appid, path), self._daily[appid, self._counted(appid, party), path])
 
-    def clear(self, appid: str) -> None:
-        """Set an account's counters to zero; raises 48006 after ten times in a month."""
+    def clear(self, appid: str, party: str | None = None) -> None:
+        """Set a party's counters to zero, or everybody's; raises 48006 after ten times in a month."""
         self._turn()
         month = datetime.fromtimestamp(self._day * 86_400, UTC).strftime("%Y-%m")
         if self._clears[appid, month] >= self._switches.clears_per_month:
             raise refusal(48006)
         self._clears[appid, month] += 1
-        for key in [key for key in self._daily if key[0] == appid]:
+        party = self._counted(appid, party)
+        for key in [key for key in self._daily if key[0] == appid and party in (None, key[1])]:
             del self._daily[key]
+
+    def _counted(self, appid: str, party: str | None) -> str | None:
+        return party if self._switches.quota_per_party and party != appid else None
 
     def _turn(self) -> None:
         now = self._clock.seconds()
