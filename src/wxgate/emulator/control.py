@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from wxgate.emulator.parties import Told
 from wxgate.emulator.pushes import Push
+from wxgate.emulator.rehearsal import PATIENCE_SECONDS, Rehearsal, account_of
 from wxgate.emulator.world import Account, PageRefusal, Platform, User
 from wxgate.errors import ConfigError, GatewayError, NotFound
 
@@ -33,6 +34,7 @@ class Control:
         self._world = emulator.world
         self._actor = emulator.actor
         self._pusher = emulator.pusher
+        self._rehearsal = Rehearsal(emulator.world, emulator.actor, emulator.pusher, emulator.calls)
 
     def routes(self) -> list[Route]:
         """Return the routes, to be mounted at /_emulator."""
@@ -65,6 +67,7 @@ class Control:
             "/act/push": self._act_push,
             "/act/echo": self._act_echo,
             "/act/component-event": self._act_component_event,
+            "/act/release-test": self._act_release_test,
         }
         return [
             *(Route(path, _reading(read), methods=["GET"]) for path, read in reads.items()),
@@ -250,6 +253,12 @@ class Control:
             self._platform(given), given["info_type"], given.get("fields", {}), appid=given.get("appid")
         )
         return await self._deliver(push, given)
+
+    async def _act_release_test(self, given: Given) -> Any:
+        platform = self._platform(given)
+        account = account_of(_name(given, "appid")) if "appid" in given else None
+        patience = float(given.get("patience", PATIENCE_SECONDS))
+        return (await self._rehearsal.play(platform, account, patience=patience)).as_json()
 
     async def _deliver(self, push: Push, given: Given) -> Any:
         delivery = self._pusher.start(self._pusher.deliver(push))

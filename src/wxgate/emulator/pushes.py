@@ -54,7 +54,7 @@ class Outcome(StrEnum):
 
 @dataclass(slots=True)
 class Attempt:
-    """One try and what came back."""
+    """One try and what came back; `url` and `sent` are what went out, which the log does not show."""
 
     at: float
     outcome: Outcome = Outcome.WAITING
@@ -63,6 +63,13 @@ class Attempt:
     reply_plain: str | None = None
     problem: str | None = None
     ms: float = 0.0
+    url: str = ""
+    sent: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the attempt as the log shows it."""
+        unseen = ("url", "sent")
+        return {name: getattr(self, name) for name in Attempt.__slots__ if name not in unseen}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +129,7 @@ class Push:
             "platform": None if self.receiver.sender == "direct" else self.receiver.sender,
             "appid": self.appid,
             "plain": self.plain,
-            "attempts": [{name: getattr(each, name) for name in Attempt.__slots__} for each in self.attempts],
+            "attempts": [each.as_json() for each in self.attempts],
             "outcome": self.outcome,
             "fault": self.fault,
             "message": self.message,
@@ -236,6 +243,7 @@ class Pusher:
         started = time.perf_counter()
         try:
             keys, url, body = self._seal(push)
+            attempt.url, attempt.sent = url, body.decode("utf-8", "replace")
             attempt.status, raw = await self._post(url, push.receiver.format, body)
             attempt.body = raw.decode("utf-8", "replace")
             self._judge(push, attempt, keys, raw)

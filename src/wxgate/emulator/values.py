@@ -6,7 +6,11 @@ hex digits of which the first is the time of the call.
 """
 
 import string
+from collections.abc import Sequence
 from random import Random
+from typing import TypeVar
+
+T = TypeVar("T")
 
 BASE64URL = string.ascii_letters + string.digits + "-_"
 ALPHANUMERIC = string.ascii_letters + string.digits
@@ -21,6 +25,10 @@ class Values:
 
     def _text(self, length: int, alphabet: str = BASE64URL) -> str:
         return "".join(self._random.choices(alphabet, k=length))
+
+    def choose(self, items: Sequence[T]) -> T:
+        """Choose one of several."""
+        return self._random.choice(items)
 
     def _hex(self, length: int) -> str:
         return self._text(length, "0123456789abcdef")

@@ -121,6 +121,11 @@ class CallLog:
         self._calls.append(call)
         return call
 
+    @property
+    def newest(self) -> int:
+        """Return the number of the latest call, 0 while there is none."""
+        return self._calls[-1].n if self._calls else 0
+
     def find(self, *, path: str | None = None, since: int = 0) -> list[Call]:
         """Return the calls after a number, to paths that begin like this one."""
         return [each for each in self._calls if each.n > since and each.path.startswith(path or "")]
