@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+from structlog.testing import capture_logs
+
 from tests.cast import settle
 from tests.harness import Harness
 from tests.pushing import metric, recorded
@@ -48,3 +51,31 @@ async def test_odd_fields_lose_nothing_and_are_counted(tmp_path: Path) -> None:
         assert newest.fields["beian_status"] == "filed"
         assert newest.created_at == int(newest.received_at.timestamp())
         assert await metric(world, "wxgate_odd_pushes_total", info_type=newest.name) == 1
+
+
+@pytest.mark.parametrize("personal", [False, True])
+async def test_the_code_of_a_fast_registration_is_exchanged_like_any_other(
+    tmp_path: Path, personal: bool
+) -> None:
+    async with Harness(tmp_path) as world:
+        told = await world.act("register", platform=world.platform.appid, personal=personal)
+        assert told["push"]["outcome"] == "success"
+        await settle(world)
+        [exchanged] = await world.calls("/cgi-bin/component/api_query_auth")
+        assert exchanged["errcode"] == 0
+        one = await world.node.authorizations.load(world.platform.appid, told["appid"])
+        assert one is not None
+        assert (one.state, one.refresh_token is not None) == ("active", True)
+        await world.node.calls.account(told["appid"]).get("wxa/get_category")
+        newest = next(each for each in await recorded(world) if each.name == "notify_third_fasteregister")
+        assert newest.fields["auth_code"] == "****"
+
+
+async def test_a_registration_that_failed_says_why(tmp_path: Path) -> None:
+    async with Harness(tmp_path) as world:
+        with capture_logs() as logs:
+            told = await world.act("register", platform=world.platform.appid, status=102)
+        assert told["push"]["outcome"] == "success"
+        assert await world.calls("/cgi-bin/component/api_query_auth") == []
+        [line] = [each for each in logs if each["event"] == "registration.failed"]
+        assert line["reason"] == "the company does not exist, or the register is not up to date"

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import structlog
+
 from wxgate.custody.authorizations import Authorizations
 from wxgate.custody.exchanges import Exchanges
 from wxgate.custody.keeper import TokenKeeper
@@ -19,6 +21,8 @@ from wxgate.protocol.pushes import (
     VerifyTicket,
 )
 from wxgate.secret import AuthorizationCode, PreAuthCode
+
+log = structlog.get_logger("wxgate.intake")
 
 
 class Intake:
@@ -62,6 +66,13 @@ class Intake:
                 )
             case FastRegistered(code=AuthorizationCode() as code):
                 return await self._exchange(event, ExchangeSource.REGISTERED, event.appid, code)
+            case FastRegistered(status=int(status)) if status:
+                log.warning(
+                    "registration.failed",
+                    platform=event.platform,
+                    status=status,
+                    reason=", ".join(event.in_words) or event.message,
+                )
             case _:
                 pass
         return None

@@ -10,12 +10,20 @@ from wxgate.emulator import plain
 from wxgate.emulator.parties import Parties, Told
 from wxgate.emulator.pushes import Push, Pusher, Receiver
 from wxgate.emulator.world import Account, Granted, Platform, User, World
+from wxgate.emulator.world.audits import AuditStatus
 from wxgate.errors import ConfigError, NotFound
 from wxgate.protocol.envelope import Format, Mode, PushKeys, PushQuery
 from wxgate.protocol.signature import sign
 
 # What a user does of their own accord lets the account write back.
 _OPENS_WINDOW = {"subscribe", "SCAN", "CLICK", "user_enter_tempsession"}
+
+
+_AUDIT_RESULTS = {
+    "passed": (AuditStatus.PASSED, "weapp_audit_success"),
+    "rejected": (AuditStatus.REJECTED, "weapp_audit_fail"),
+    "delayed": (AuditStatus.DELAYED, "weapp_audit_delay"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,17 @@ class Actor:
             platform, "unauthorized", {"AuthorizerAppid": account.appid}, appid=account.appid
         )
 
+    def register(self, platform: Platform, given: Mapping[str, Any]) -> tuple[Account | None, Push]:
+        """Let a fast registration end, well or with another `status`; the push of it carries the code."""
+        status, account, found = int(given.get("status", 0)), None, dict[str, Any]()
+        if status == 0:
+            name = given.get("nick_name", "快速注册的小程序")
+            account = self._world.put_account({"kind": "mini_program", "nick_name": name})
+            found = {"appid": account.appid, "auth_code": self._world.register(platform, account).value}
+        fields = plain.registration(status, found, personal=bool(given.get("personal")))
+        appid = account.appid if account else None
+        return account, self.make_component_push(platform, "notify_third_fasteregister", fields, appid=appid)
+
     # Messages
 
     def make_message(self, account: Account, user: User, kind: str, given: Mapping[str, Any]) -> Told:
@@ -119,6 +138,28 @@ class Actor:
         if name == "unsubscribe":
             self._world.unfollow(user, account)
         return told
+
+    def make_notice(self, account: Account, name: str, given: Mapping[str, Any]) -> Told:
+        """Let WeChat itself tell an account something, such as the end of an audit."""
+        sender, now = self._world.system_openid(account), self._world.clock.seconds()
+        fields = plain.notice(name, given, to=account.user_name, sender=sender, now=now)
+        return self.parties.make("event", account, sender, fields, self._receivers(account, sender))
+
+    def decide_audit(
+        self,
+        account: Account,
+        result: str,
+        *,
+        id: int | None = None,
+        reason: str = "",
+        screenshot: str = "",
+    ) -> Told:
+        """Let the audit of a mini program's code pass, fail or be delayed, and tell of it."""
+        status, event = _AUDIT_RESULTS[result]
+        self._world.audits.decide(account.appid, status, id=id, reason=reason, screenshot=screenshot)
+        told = {"Reason": reason, "ScreenShot": screenshot}
+        wanted = {"weapp_audit_success": (), "weapp_audit_fail": ("Reason", "ScreenShot")}
+        return self.make_notice(account, event, {name: told[name] for name in wanted.get(event, ("Reason",))})
 
     def _receivers(self, account: Account, openid: str) -> list[Receiver]:
         """List who is told of an account's messages: its platforms, then its own server."""

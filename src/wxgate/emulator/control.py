@@ -68,6 +68,9 @@ class Control:
             "/act/echo": self._act_echo,
             "/act/component-event": self._act_component_event,
             "/act/release-test": self._act_release_test,
+            "/act/register": self._act_register,
+            "/act/notice": self._act_notice,
+            "/act/audit": self._act_audit,
         }
         return [
             *(Route(path, _reading(read), methods=["GET"]) for path, read in reads.items()),
@@ -259,6 +262,23 @@ class Control:
         account = account_of(_name(given, "appid")) if "appid" in given else None
         patience = float(given.get("patience", PATIENCE_SECONDS))
         return (await self._rehearsal.play(platform, account, patience=patience)).as_json()
+
+    async def _act_register(self, given: Given) -> Any:
+        account, push = self._actor.register(self._platform(given), given)
+        return {"appid": account.appid if account else None, "push": await self._deliver(push, given)}
+
+    async def _act_notice(self, given: Given) -> Any:
+        account = self._account(given)
+        return await self._tell(
+            self._actor.make_notice(account, given["event"], given.get("fields", {})), given
+        )
+
+    async def _act_audit(self, given: Given) -> Any:
+        account = self._account(given)
+        told = {name: given[name] for name in ("reason", "screenshot") if name in given}
+        return await self._tell(
+            self._actor.decide_audit(account, given["result"], id=given.get("auditid"), **told), given
+        )
 
     async def _deliver(self, push: Push, given: Given) -> Any:
         delivery = self._pusher.start(self._pusher.deliver(push))

@@ -4,14 +4,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from wxgate.emulator.api import account, component, generic, quota
+from wxgate.emulator.api import account, code, component, generic, quota
 from wxgate.emulator.api.call import Call, Json
 from wxgate.emulator.api.gate import Route, admit
 from wxgate.emulator.world import World, refusal
 from wxgate.emulator.world.refusals import with_suffix
 from wxgate.errors import WeChatError
 
-ROUTES: Mapping[str, Route] = {**component.ROUTES, **account.ROUTES, **quota.ROUTES}
+ROUTES: Mapping[str, Route] = {**component.ROUTES, **account.ROUTES, **quota.ROUTES, **code.ROUTES}
 
 
 @dataclass(frozen=True, slots=True)

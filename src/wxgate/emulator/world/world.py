@@ -7,8 +7,9 @@ from typing import Any
 from wxgate.emulator.clock import EmulatorClock
 from wxgate.emulator.switches import Switches
 from wxgate.emulator.values import Values
+from wxgate.emulator.world.audits import Audits
 from wxgate.emulator.world.authorizations import Authorization, Authorizations
-from wxgate.emulator.world.codes import Codes
+from wxgate.emulator.world.codes import Codes, IssuedCode
 from wxgate.emulator.world.conversations import Conversations
 from wxgate.emulator.world.entities import Account, Kind, Platform, Server, User, merge
 from wxgate.emulator.world.js_tickets import JsTickets
@@ -55,12 +56,14 @@ class World:
         self.platforms: dict[str, Platform] = {}
         self.accounts: dict[str, Account] = {}
         self.users: dict[str, User] = {}
+        self._system_openids: dict[str, str] = {}
         parts = (self.values, self.clock, self.switches)
         self.tickets = Tickets(*parts)
         self.tokens = Tokens(*parts)
         self.codes = Codes(*parts)
         self.authorizations = Authorizations(*parts)
         self.js_tickets = JsTickets(*parts)
+        self.audits = Audits(self.clock)
         self.quotas = Quotas(self.clock, self.switches)
         self.conversations = Conversations(self.clock, self.switches)
         self.clock.put_back()
@@ -150,6 +153,10 @@ class World:
         """Return the user whom an account knows by an openid."""
         return next((user for user in self.users.values() if user.openids.get(appid) == openid), None)
 
+    def system_openid(self, account: Account) -> str:
+        """Return the openid that WeChat's own notices to an account come from."""
+        return self._system_openids.setdefault(account.appid, self.wire_values.openid())
+
     # Authorizing
 
     def offered_sets(self, platform: Platform, account: Account) -> list[int]:
@@ -183,6 +190,12 @@ class World:
         authorization, info_type = self.authorizations.grant(platform.appid, account.appid, chosen)
         redirect, push = self.codes.make_pair(platform.appid, account.appid)
         return Granted(authorization, info_type, redirect.value, push.value, int(push.expires_at), pre)
+
+    def register(self, platform: Platform, account: Account) -> IssuedCode:
+        """Let a fast registration end well: the account has authorised the platform, and this code tells."""
+        sets = self.offered_sets(platform, account)
+        self.authorizations.grant(platform.appid, account.appid, sets)
+        return self.codes.make_pair(platform.appid, account.appid)[1]
 
     def spend_pre_auth_code(self, platform: Platform, value: str | None) -> str:
         """Use up a pre_auth_code, or a fresh one when none is given."""
