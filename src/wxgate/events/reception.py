@@ -12,7 +12,7 @@ it runs on, and what it returns is kept in the record as too late.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -25,7 +25,8 @@ from wxgate.errors import GatewayError, InvalidReply
 from wxgate.events.handlers import Handlers, call_handler
 from wxgate.events.notices import Notice
 from wxgate.events.ports import Inbox
-from wxgate.events.records import Event, EventKind, EventState, NewEvent, Recorded
+from wxgate.events.records import Event, EventKind, EventState, Fanout, NewEvent, Recorded
+from wxgate.events.subscribers import FanoutOf
 from wxgate.protocol.messages import Message, names
 from wxgate.protocol.pushes import ComponentEvent
 from wxgate.protocol.replies import check, from_handler, render
@@ -86,6 +87,7 @@ class Reception:
         deadline: float,
         listener: ReceptionListener,
         context: Callable[[str, str], Mapping[str, Any]],
+        fanout_of: FanoutOf = lambda new: (),
     ) -> None:
         self._inbox = inbox
         self._handlers = handlers
@@ -94,6 +96,7 @@ class Reception:
         self._deadline = deadline
         self._listener = listener
         self._context = context
+        self._fanout_of = fanout_of
         self._running: dict[int, _Handling] = {}
 
     async def answer(self, new: NewEvent, message: Message) -> str | None:
@@ -103,7 +106,7 @@ class Reception:
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + self._deadline
-        recorded = await self._record(new)
+        recorded = await self._record(new, self._fanout_of(new))
         event = recorded.event
         if recorded.fresh:
             return await self._in_time(self._start(event, message), end)
@@ -131,13 +134,13 @@ class Reception:
 
         The handler is called when `after` has returned.
         """
-        recorded = await self._record(new)
+        recorded = await self._record(new, self._fanout_of(new))
         if recorded.fresh:
             self._start(recorded.event, subject, after=after)
         return recorded.fresh
 
     async def note(self, new: NewEvent, error: str) -> bool:
-        """Record an event that is not to be handled, and why; return whether it was new."""
+        """Record an event that is not to be handled or delivered, and why; return whether it was new."""
         recorded = await self._record(new)
         if recorded.fresh:
             await self._finish(recorded.event, EventState.DONE, None, error)
@@ -173,8 +176,9 @@ class Reception:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
 
-    def _record(self, new: NewEvent) -> Awaitable[Recorded]:
-        return self._inbox.record(new, holder=self._holder, lease_until=self._clock.now() + LEASE)
+    def _record(self, new: NewEvent, fanout: Sequence[Fanout] = ()) -> Awaitable[Recorded]:
+        until = self._clock.now() + LEASE
+        return self._inbox.record(new, holder=self._holder, lease_until=until, fanout=fanout)
 
     def _start(
         self,
