@@ -12,6 +12,7 @@ import aiohttp
 from tests.chaos.checker import REFUSED
 from tests.chaos.evidence import Key
 from tests.chaos.scene import Member, Scene
+from wxgate.emulator.world.tokens import Origin
 
 PAUSE_SECONDS = (0.05, 0.4)
 
@@ -77,6 +78,19 @@ class Callers:
         except (aiohttp.ClientError, TimeoutError, OSError):
             return "no answer"
         return f"WeChat said {errcode}" if errcode else ""
+
+    async def find_refused(self, pair: Key) -> str:
+        """Have WeChat end an account's token before its time, use it once more, and return it."""
+        token = await self._token(pair, None)
+        self._scene.emulator.world.tokens.expire(appid=pair[1], origin=Origin.AUTHORIZER)
+        await self._call_wechat(pair, token)
+        return token
+
+    async def replace(self, pair: Key, token: str, node: Member) -> None:
+        """Report a token to a node and ask it for the next one."""
+        with contextlib.suppress(_NoToken, aiohttp.ClientError, TimeoutError, OSError):
+            await self._report(pair, token, node)
+            await self._token(pair, node)
 
     async def _token(self, pair: Key, node: Member | None) -> str:
         async with self._http.get(self._url(pair, node)) as answer:

@@ -21,6 +21,8 @@ class Wire(StrEnum):
     """Nothing passes and nobody is told; on repair the connections of that time are reset."""
     SLOW = "slow"
     """Every piece is late by `DELAY` seconds."""
+    HELD = "held"
+    """Nothing passes until the wire is open again; then all of it does, and nobody has noticed."""
 
 
 DELAY = 0.15
@@ -56,6 +58,7 @@ class Link:
         self._waiting: set[asyncio.StreamWriter] = set()
         self._mended = asyncio.Event()
         self._mended.set()
+        self._pieces_held = 0
         self.port = 0
 
     async def __aenter__(self) -> Self:
@@ -74,12 +77,17 @@ class Link:
         # One more turn, so that the connections' own tasks end before the loop does.
         await asyncio.sleep(0.01)
 
+    @property
+    def holds(self) -> bool:
+        """Whether anything waits for the wire to be open again."""
+        return self._pieces_held > 0 or bool(self._waiting)
+
     def set(self, wire: Wire) -> None:
         """Change the wire's state."""
         before, self.wire = self.wire, wire
         if wire is Wire.CUT or before is Wire.SILENT:
             self.reset()
-        if wire is Wire.SILENT:
+        if wire in (Wire.SILENT, Wire.HELD):
             self._mended.clear()
         else:
             self._mended.set()
@@ -140,7 +148,11 @@ class Link:
                     await self._ended.wait()
                 if not data:
                     break
-                await self._mended.wait()
+                self._pieces_held += 1
+                try:
+                    await self._mended.wait()
+                finally:
+                    self._pieces_held -= 1
                 if late := DELAY if self.wire is Wire.SLOW else self._latency:
                     await asyncio.sleep(late)
                 writer.write(data)

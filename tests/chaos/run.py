@@ -15,12 +15,18 @@ from tests.chaos.faults import FUNC_IDS, inject, plan
 from tests.chaos.links import Wire
 from tests.chaos.load import Load
 from tests.chaos.scene import FOLLOWED_WITHIN, Scene, open_scene
+from wxgate.custody.token_memory import RECHECK
 
 SETTLE_SECONDS = 60.0
 """How long the gateway may take to come to rest after the faults, on the machine's clock."""
 
 RENEWAL_INTERVAL = 7200.0
 """How far our clock may move until every account must be usable: the life of one token."""
+
+CONTEST_SECONDS = 1.0
+CONTEST_SECONDS_MOST = 8.0
+"""How long nodes that want the same token are given to ask WeChat for it all at once: a moment, if they are
+sound, and if not, less than their calls wait for an answer."""
 
 STEP = 30.0
 """How far the clock is moved at a time while we wait for leases to end and jobs to be taken up."""
@@ -86,6 +92,10 @@ async def run(options: Options, folder: Path, tell: Callable[[str], None] = lamb
                 await _settle(scene, evidence)
                 tell("trying every account through every node")
                 evidence.probes = await _probe(scene, load, callers)
+                if len(scene.nodes) > 1:
+                    tell("letting all nodes want the same token")
+                    for pair in scene.pairs[:2]:
+                        await _contest(scene, callers, pair, sound=options.sabotage is None)
         tell("judging")
         for node in scene.nodes:
             report.counts["node starts"] += node.starts
@@ -194,6 +204,8 @@ async def _probe(scene: Scene, load: Load, callers: Callers) -> list[Probe]:
         await scene.act("ticket", platform=platform)
     await asyncio.sleep(FOLLOWED_WITHIN + 1.5)  # from here on nothing excuses a token fetched twice
     await scene.rush(list(scene.openids))
+    # The rows are looked at once more, so that what is tried is not only what each node fetched itself.
+    await asyncio.sleep(RECHECK.total_seconds() + 0.2)
     probes = []
     for number, node in enumerate(scene.nodes):
         scene.front.only = number
@@ -217,3 +229,22 @@ async def _probe_account(scene: Scene, load: Load, node: str, appid: str) -> lis
     return [
         Probe(node, pair, outcomes.get(pair[0]) == "", outcomes.get(pair[0], "no push")) for pair in wanted
     ]
+
+
+async def _contest(scene: Scene, callers: Callers, pair: Key, *, sound: bool) -> None:
+    """Let all nodes want a new token of one account at the same time: only one of them may fetch it.
+
+    What they say to WeChat is held meanwhile, so none can be done before the others have begun. Nodes that
+    keep their promise never all ask, so these are waited for no longer than a moment.
+    """
+    token = await callers.find_refused(pair)
+    for node in scene.nodes:
+        node.wechat.set(Wire.HELD)
+    wanting = [asyncio.create_task(callers.replace(pair, token, node)) for node in scene.nodes]
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CONTEST_SECONDS if sound else CONTEST_SECONDS_MOST):
+            while not all(node.wechat.holds for node in scene.nodes):  # noqa: ASYNC110 (comes true elsewhere)
+                await asyncio.sleep(0.02)
+    for node in scene.nodes:
+        node.wechat.set(Wire.OPEN)
+    await asyncio.gather(*wanting)

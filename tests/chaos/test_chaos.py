@@ -25,7 +25,6 @@ async def test_processes_on_sqlite_keep_their_promises_through_chaos(tmp_path: P
     assert report.counts["renewals: due"] > 0
 
 
-@pytest.mark.timeout(150)
 @pytest.mark.parametrize(
     ("sabotage", "nodes", "said"),
     [
@@ -37,13 +36,7 @@ async def test_processes_on_sqlite_keep_their_promises_through_chaos(tmp_path: P
 async def test_a_gateway_with_a_broken_promise_is_found_out(
     tmp_path: Path, sabotage: str, nodes: int, said: str
 ) -> None:
-    """Whether two nodes meet over one token within a second is chance, so they get several tries."""
-    found: list[str] = []
-    for seed in (13, 14, 15, 16):
-        folder = tmp_path / str(seed)
-        folder.mkdir()
-        options = Options(seconds=1, seed=seed, engine="sqlite", nodes=nodes, sabotage=sabotage)
-        found += (await run(options, folder)).violations
-        if any(said in each for each in found):
-            return
-    pytest.fail(f"nobody noticed: {found}")
+    """What ends every run is enough to notice; it needs no faults and no luck."""
+    options = Options(seconds=0, seed=13, engine="sqlite", nodes=nodes, sabotage=sabotage)
+    violations = (await run(options, tmp_path)).violations
+    assert any(said in each for each in violations), violations
