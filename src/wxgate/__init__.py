@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wxgate.errors import GatewayError as GatewayError
     from wxgate.errors import WeChatError as WeChatError
+    from wxgate.events.replymaker import ReplyMaker as ReplyMaker
     from wxgate.gateway import Gateway as Gateway
     from wxgate.protocol import replies as reply
     from wxgate.server.calls import Account as Account
 
 __version__ = "0.1.0"
 
-__all__ = ["Account", "Gateway", "GatewayError", "WeChatError", "__version__", "reply"]
+__all__ = ["Account", "Gateway", "GatewayError", "ReplyMaker", "WeChatError", "__version__", "reply"]
 
 _HOMES = {
     "Account": ("wxgate.server.calls", "Account"),
     "Gateway": ("wxgate.gateway", "Gateway"),
+    "ReplyMaker": ("wxgate.events.replymaker", "ReplyMaker"),
     "GatewayError": ("wxgate.errors", "GatewayError"),
     "WeChatError": ("wxgate.errors", "WeChatError"),
     "reply": ("wxgate.protocol.replies", None),

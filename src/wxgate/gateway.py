@@ -1,6 +1,6 @@
 """The library's face: a gateway inside your own application, with handlers by decorator."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Self, TypeVar
 
 from wxgate.clock import Clock
@@ -31,16 +31,18 @@ class Gateway:
         self._handlers = Handlers()
         self._node: Node | None = None
 
-    def on(self, *names: str, accounts: tuple[str, ...] = ()) -> Callable[[F], F]:
-        """Register a handler for message types ("text"), events ("event.subscribe"), InfoTypes or "*".
+    def on(self, *names: str | type, accounts: str | Iterable[str] = ()) -> Callable[[F], F]:
+        """Register a handler for messages ("text"), events ("event.subscribe"), InfoTypes ("authorized").
 
-        The handler asks for what it needs by parameter name: message, account, gateway, event. What it
-        returns is the passive reply: a str, one of `wxgate.reply`, or None for silence. With `accounts` it
-        is limited to these appids.
+        A class such as TextMessage names what it stands for, `event.weapp_audit_*` whatever begins like that,
+        and "*", or nothing, everything that has no other handler. The handler asks for what it needs by
+        parameter name: message, account, gateway, event, reply. What it returns is the passive reply: a str,
+        one of `wxgate.reply`, or None for silence. With `accounts` it is limited to these appids.
         """
+        limited = frozenset([accounts] if isinstance(accounts, str) else accounts)
 
         def register(handler: F) -> F:
-            self._handlers.add(names, handler, frozenset(accounts))
+            self._handlers.add(names, handler, limited)
             return handler
 
         return register

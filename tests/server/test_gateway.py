@@ -211,7 +211,10 @@ async def test_a_gateway_in_use_may_be_served_too(world: World, follower: Follow
 
 
 def test_a_handler_that_asks_for_the_unknown_is_refused_where_it_is_written() -> None:
-    with pytest.raises(ConfigError, match=r"'answer' asks for 'msg'; .*message, account, gateway, event"):
+    with pytest.raises(
+        ConfigError,
+        match=r"'answer' asks for 'msg' \(did you mean 'message'\?\); .*message, account, gateway, event",
+    ):
 
         @Gateway().on("text")
         def answer(msg: object) -> None: ...

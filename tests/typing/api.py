@@ -2,7 +2,8 @@
 
 from typing import Any, assert_type
 
-from wxgate import Account, Gateway, reply
+from wxgate import Account, Gateway, ReplyMaker, reply
+from wxgate.protocol import replies
 from wxgate.protocol.messages import TextMessage
 from wxgate.secret import AccessToken
 
@@ -20,6 +21,13 @@ async def answer(message: TextMessage, account: Account) -> reply.Text | None:
 def greet() -> str:
     """A plain function will do."""
     return "hello"
+
+
+@gateway.on(TextMessage, "weapp_audit_*", accounts="wx1")
+async def make(message: TextMessage, reply: ReplyMaker) -> replies.News:
+    """Classes and patterns are names, and one account needs no tuple."""
+    assert_type(reply.text(message.content), replies.Text)
+    return reply.news(reply.article("Title"))
 
 
 async def calls() -> None:

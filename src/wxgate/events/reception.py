@@ -26,8 +26,10 @@ from wxgate.events.handlers import Handlers, call_handler
 from wxgate.events.notices import Notice
 from wxgate.events.ports import Inbox
 from wxgate.events.records import Event, EventKind, EventState, Fanout, NewEvent, Recorded
+from wxgate.events.replymaker import ReplyMaker
 from wxgate.events.subscribers import FanoutOf
-from wxgate.protocol.messages import Message, names
+from wxgate.events.teaching import Teacher, subject_names
+from wxgate.protocol.messages import Message
 from wxgate.protocol.pushes import ComponentEvent
 from wxgate.protocol.replies import check, from_handler, render
 from wxgate.secret import hide, trace_of
@@ -91,6 +93,7 @@ class Reception:
     ) -> None:
         self._inbox = inbox
         self._handlers = handlers
+        self._teacher = Teacher(handlers)
         self._clock = clock
         self._holder = holder
         self._deadline = deadline
@@ -212,14 +215,19 @@ class Reception:
     async def _handle(self, event: Event, subject: Subject, handling: _Handling) -> str | None:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        registered = self._handlers.find(_names(subject), event.appid)
+        registered = self._handlers.find(subject_names(subject), event.appid)
         reply, state, error, outcome = None, EventState.DONE, "", "silent"
         if registered is None:
-            self._teach(event, subject)
+            self._teacher.unhandled(subject, event.appid)
         else:
             renewing = asyncio.create_task(self._keep_lease(event))
             try:
-                arguments = {**self._context(event.issuer, event.appid), "message": subject, "event": event}
+                arguments = {
+                    **self._context(event.issuer, event.appid),
+                    "message": subject,
+                    "event": event,
+                    "reply": ReplyMaker(),
+                }
                 if handling.after is not None:
                     with contextlib.suppress(GatewayError):  # the handler is called all the same, only sooner
                         await handling.after()
@@ -279,19 +287,3 @@ class Reception:
             from_user=subject.account,
             created_at=int(self._clock.now().timestamp()),
         )
-
-    def _teach(self, event: Event, subject: Subject) -> None:
-        if self._handlers and isinstance(subject, Message):
-            name = names(subject)[0]
-            log.info(
-                "event.unhandled",
-                name=name,
-                appid=event.appid,
-                hint=f'to answer it: @gateway.on("{name}")  async def handler(message): return "…"',
-            )
-
-
-def _names(subject: Subject) -> tuple[str, ...]:
-    if isinstance(subject, Notice):
-        return subject.name, "wxgate"
-    return names(subject) if isinstance(subject, Message) else (subject.info_type.lower(), "component")

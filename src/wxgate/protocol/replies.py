@@ -108,9 +108,26 @@ def from_handler(value: object) -> Reply | None:
     if isinstance(value, Reply):
         return value
     raise InvalidReply(
-        f"A handler returned {type(value).__name__}; "
+        f"A handler returned {type(value).__name__}{_guess(value)}; "
         "return a str, a reply such as Image(media_id), or None for silence."
     )
+
+
+def _guess(value: object) -> str:
+    """Say what somebody probably meant who returned this in place of a reply."""
+    match value:
+        case type():
+            return f", the class {value.__name__} itself, which is first to be called with what it shall hold"
+        case {"errcode": _}:
+            return ", WeChat's answer to a call, which is no reply"
+        case dict():
+            return ", but a reply is not written as WeChat's JSON"
+        case Article() | [Article(), *_]:
+            return ", but articles become a reply inside News((article, …))"
+        case bytes():
+            return ", which is first to be decoded to a str"
+        case _:
+            return ""
 
 
 def check(reply: Reply) -> None:
