@@ -13,6 +13,7 @@ GatewayError
 │   ├── UndecipherablePush      wrong key: padding or length is nonsense after decryption
 │   └── WrongAppid              decrypts, but was meant for another appid
 ├── InvalidReply                the application: a passive reply WeChat would not accept
+├── ReplierFailed               the application: whoever was to reply did not answer, or not well
 ├── WeChatError                 WeChat answered with an errcode
 │   ├── TokenRejected           40001 40014 42001: the access token is no longer good
 │   ├── ComponentTokenRejected  42006 or 40001/40014/42001 on the component API
@@ -173,6 +174,10 @@ class WrongAppid(InvalidPush):
 
 class InvalidReply(GatewayError):
     """A passive reply that WeChat would show to the user as a fault."""
+
+
+class ReplierFailed(GatewayError):
+    """Whoever was to reply to a message did not answer in time, or answered that it failed."""
 
 
 class WeChatError(GatewayError):

@@ -401,3 +401,25 @@ def test_a_message_without_an_id_is_told_apart_by_its_body() -> None:
     assert message.msg_id is None
     assert _key(message, b"one") == _key(message, b"one")
     assert _key(message, b"one") != _key(message, b"two")
+
+
+def test_one_message_has_one_key_whoever_receives_it() -> None:
+    fields = {"ToUserName": "gh", "FromUserName": "o", "CreateTime": "1", "MsgType": "text", "MsgId": "7"}
+    message = m.parse_message(fields)
+    keys = {m.message_key("wx", message, plain) for plain in (b"sealed for A", b"sealed for B")}
+    assert len(keys) == 1
+    assert m.message_key("wy", message, b"") not in keys
+    assert m.dedup_key("A", "wx", message, b"") != m.dedup_key("B", "wx", message, b"")
+
+
+def test_events_of_one_second_have_keys_of_their_own() -> None:
+    fields = {
+        "ToUserName": "gh",
+        "FromUserName": "o",
+        "CreateTime": "1",
+        "MsgType": "event",
+        "Event": "CLICK",
+    }
+    message = m.parse_message(fields)
+    assert m.message_key("wx", message, b"a") != m.message_key("wx", message, b"b")
+    assert m.message_key("wx", message, b"a") == m.message_key("wx", message, b"a")

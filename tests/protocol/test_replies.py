@@ -144,3 +144,22 @@ def test_a_wrong_article_count_is_refused() -> None:
 def test_what_is_no_xml_is_refused(body: str) -> None:
     with pytest.raises(InvalidReply, match="not the XML"):
         r.parse_reply(body)
+
+
+def test_a_reply_of_an_application_is_read_when_it_goes_back_to_the_user() -> None:
+    text = r.render(r.Text("好"), to_user="o-user", from_user="gh_1", created_at=1)
+    assert r.read_reply(text, openid="o-user", account="gh_1") == r.Text("好")
+
+
+@pytest.mark.parametrize(
+    ("to_user", "from_user", "words"),
+    [
+        ("gh_1", "o-user", "not swapped"),
+        ("o-other", "gh_1", "'o-other' and not the user"),
+        ("o-user", "gh_2", "'gh_2' and not the account"),
+    ],
+)
+def test_a_reply_to_somebody_else_is_refused_in_words(to_user: str, from_user: str, words: str) -> None:
+    text = r.render(r.Text("好"), to_user=to_user, from_user=from_user, created_at=1)
+    with pytest.raises(InvalidReply, match=words):
+        r.read_reply(text, openid="o-user", account="gh_1")

@@ -23,6 +23,7 @@ SHARING = {
         "inbox",
         "links",
         "platforms",
+        "policies",
         "quota",
         "tickets",
         "tokens",

@@ -1,9 +1,10 @@
 """The storage events need; `store` implements it once for SQLite and PostgreSQL."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from wxgate.events.policies import ReplyPolicy
 from wxgate.events.records import (
     Backlog,
     Delivery,
@@ -61,6 +62,26 @@ class Inbox(Protocol):
         self, *, appid: str | None = None, issuer: str | None = None, limit: int = 50
     ) -> Sequence[Event]:
         """List the newest events first."""
+        ...
+
+
+class ReplyPolicies(Protocol):
+    """Who replies for which account."""
+
+    async def load_policies(self, appids: Sequence[str]) -> Mapping[str, ReplyPolicy]:
+        """Load the policies that were set for these accounts, by appid; `*` is the default for all."""
+        ...
+
+    async def list_policies(self) -> Sequence[ReplyPolicy]:
+        """List every policy that was set, by appid."""
+        ...
+
+    async def put_policy(self, policy: ReplyPolicy) -> None:
+        """Set a policy."""
+        ...
+
+    async def remove_policy(self, appid: str) -> bool:
+        """Let the default hold for an account again; tell whether there was a policy."""
         ...
 
 

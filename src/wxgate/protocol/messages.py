@@ -466,12 +466,22 @@ def dedup_key(issuer: str, appid: str, message: Message, plain: bytes) -> str:
     WeChat's own rule for events is user and second; the event, its key and the body are added, because two
     taps within one second are two events.
     """
+    return _digest([issuer, appid, *_identity(message, plain)])
+
+
+def message_key(appid: str, message: Message, plain: bytes) -> str:
+    """Make the key that one message has however many third parties WeChat brings it to."""
+    return _digest([appid, *_identity(message, plain)])
+
+
+def _identity(message: Message, plain: bytes) -> list[str]:
     if message.msg_id and not isinstance(message, Event):
-        parts = [issuer, appid, "message", message.openid, message.msg_id]
-    else:
-        event, key = (message.event, message.key) if isinstance(message, Event) else (message.type, "")
-        parts = [issuer, appid, "event", message.openid, str(message.created_at), event, key]
-        parts.append(sha256(plain).hexdigest())
+        return ["message", message.openid, message.msg_id]
+    event, key = (message.event, message.key) if isinstance(message, Event) else (message.type, "")
+    return ["event", message.openid, str(message.created_at), event, key, sha256(plain).hexdigest()]
+
+
+def _digest(parts: list[str]) -> str:
     # Each part carries its length, so that no two lists of parts can run together.
     return sha256("".join(f"{len(part)}:{part}" for part in parts).encode("utf-8", "replace")).hexdigest()
 

@@ -180,6 +180,21 @@ def parse_reply(text: str) -> ParsedReply:
     return ParsedReply(reply, _text(fields, "ToUserName"), _text(fields, "FromUserName"), created_at)
 
 
+def read_reply(text: str, *, openid: str, account: str) -> Reply:
+    """Read what an application's server would have answered WeChat to a message of this user.
+
+    Raises InvalidReply that says what WeChat would have made a fault of.
+    """
+    parsed = parse_reply(text)
+    if (parsed.to_user, parsed.from_user) == (account, openid):
+        raise InvalidReply("ToUserName and FromUserName are not swapped: a reply goes to who wrote.")
+    if parsed.to_user != openid:
+        raise InvalidReply(f"ToUserName is {parsed.to_user!r} and not the user who wrote, {openid!r}.")
+    if parsed.from_user != account:
+        raise InvalidReply(f"FromUserName is {parsed.from_user!r} and not the account, {account!r}.")
+    return parsed.reply
+
+
 def _check_text(content: str) -> None:
     visible = xml.clean(content)
     if not visible.strip():

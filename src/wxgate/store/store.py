@@ -20,6 +20,7 @@ from wxgate.store.inbox import SqlInbox
 from wxgate.store.keyfile import load_vault
 from wxgate.store.links import SqlLinks
 from wxgate.store.platforms import SqlPlatforms
+from wxgate.store.policies import SqlPolicies
 from wxgate.store.quota import SqlQuota
 from wxgate.store.rotation import SqlRotation
 from wxgate.store.schema import upgrade
@@ -51,6 +52,7 @@ class Store:
     quota: SqlQuota
     duties: SqlDuties
     transfer: SqlTransfer
+    policies: SqlPolicies
 
     @classmethod
     async def open(cls, url: str, vault: Vault) -> Self:
@@ -85,6 +87,7 @@ class Store:
             SqlQuota(database),
             SqlDuties(database),
             SqlTransfer(database, vault),
+            SqlPolicies(database),
         )
 
     async def ping(self) -> bool:
