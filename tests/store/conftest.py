@@ -21,6 +21,7 @@ SHARING = {
         "duties",
         "exchanges",
         "inbox",
+        "key_uses",
         "links",
         "platforms",
         "policies",

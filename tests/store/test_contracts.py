@@ -27,6 +27,7 @@ CONTRACTS = {
     ports.AuditStore: ("audit", "test_audit"),
     ports.QuotaStore: ("quota", "test_quota"),
     ports.DutyStore: ("duties", "test_duties"),
+    ports.KeyUseStore: ("key_uses", "test_key_uses"),
 }
 
 

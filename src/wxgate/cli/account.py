@@ -7,6 +7,7 @@ from rich.markup import escape
 
 from wxgate.cli.changing import add_commands
 from wxgate.cli.direct import add, describe_direct, for_people
+from wxgate.cli.key_uses import keys_document, keys_for_people
 from wxgate.cli.labels import host, tag
 from wxgate.cli.missing import missing_permission
 from wxgate.cli.opening import with_node
@@ -87,7 +88,12 @@ def show(
                     "appid": appid,
                     "info": _info(info),
                     "authorizations": [_right_document(right) for right in rights],
-                    "direct": await describe_direct(node, direct, reveal) if direct else None,
+                    "direct": {
+                        **await describe_direct(node, direct, reveal),
+                        "keys": await keys_document(node, direct),
+                    }
+                    if direct
+                    else None,
                 }
             )
             return
@@ -102,7 +108,8 @@ def show(
             out.print(facts(_right_facts(node, right)))
         if direct is not None:
             out.print(f"\n[bold]{escape(direct.name)}[/]  {appid}  with its own secret")
-            out.print(facts(for_people(await describe_direct(node, direct, reveal))))
+            described = for_people(await describe_direct(node, direct, reveal))
+            out.print(facts({**described, **await keys_for_people(node, direct)}))
 
     with_node(work, database_url=database_url, key_file=key_file)
 

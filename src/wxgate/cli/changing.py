@@ -41,7 +41,9 @@ HELP = {
         "--aes-key --reveal",
     ),
     "retire-key": (
-        "Drop the previous push token or AES key: pushes made with it are refused from now on.",
+        "Drop the previous push token or AES key: pushes made with it are refused from now on.\n\n"
+        "One that WeChat used in the last day is dropped only with --yes; `show` tells when each was last "
+        "seen.",
         "--aes-key",
     ),
     "remove": (
@@ -137,6 +139,9 @@ def _retire(kind: str) -> Callable[..., None]:
         appid: Appid,
         token: WhichToken = False,
         aes_key: WhichKey = False,
+        yes: Annotated[
+            bool, typer.Option("--yes", help="Also one that WeChat used in the last day.")
+        ] = False,
         as_json: Json = False,
         database_url: DatabaseUrl = None,
         key_file: KeyFile = None,
@@ -145,7 +150,9 @@ def _retire(kind: str) -> Callable[..., None]:
 
         _demand_one(token, aes_key)
         _run(
-            lambda node: node.configuration.retire(Kind(kind), appid, token=token, aes_key=aes_key),
+            lambda node: node.configuration.retire(
+                Kind(kind), appid, token=token, aes_key=aes_key, even_if_used=yes
+            ),
             as_json, database_url, key_file,
         )  # fmt: skip
 

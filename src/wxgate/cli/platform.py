@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from wxgate.cli.changing import add_commands
 from wxgate.cli.credentials import Given
+from wxgate.cli.key_uses import keys_document, keys_for_people
 from wxgate.cli.opening import with_node
 from wxgate.cli.options import (
     AesKeyFile,
@@ -118,7 +119,7 @@ def show(
     database_url: DatabaseUrl = None,
     key_file: KeyFile = None,
 ) -> None:
-    """Show a platform: its URLs for WeChat's console, ticket, token and authorizations.
+    """Show a platform: its URLs for WeChat's console, ticket, token, authorizations and keys.
 
     [dim]Example:[/dim] wxgate platform show wx0123456789abcdef --reveal
     """
@@ -128,9 +129,10 @@ def show(
         platform = await node.registry.require_platform(appid)
         status = await platform_status(node, platform)
         if as_json:
-            emit({**_as_dict(node, platform, reveal), **_status_document(status)})
+            keys = await keys_document(node, platform)
+            emit({**_as_dict(node, platform, reveal), **_status_document(status), "keys": keys})
             return
-        out, push = stdout(), platform.push
+        out = stdout()
         out.print(f"[bold]{escape(platform.name)}[/]  {platform.appid}")
         out.print(facts(_console(node, platform, reveal)))
         out.print()
@@ -140,7 +142,7 @@ def show(
                     "ticket": _ticket(status.ticket),
                     "component token": expiry(status.token, node.clock.now()),
                     "authorizations": _counts(status.authorizations),
-                    "previous values": f"{len(push.tokens) - 1} token, {len(push.aes_keys) - 1} AES key",
+                    **await keys_for_people(node, platform),
                     "AppSecret": mask(platform.secret, reveal),
                     "redirect key": mask(platform.redirect_key, reveal),
                     "added": moment(platform.created_at),

@@ -6,7 +6,7 @@ shows whether WeChat takes the new secret, and what was fetched with the old one
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -18,11 +18,14 @@ from wxgate.custody.credentials import drop_previous, put_first
 from wxgate.custody.declared import Declaration, Declared
 from wxgate.custody.edits import Change, Difference, Effect, Kind, difference
 from wxgate.custody.keeper import TokenKeeper
+from wxgate.custody.key_advice import NAMES
+from wxgate.custody.key_uses import KeyUses, PushKey
 from wxgate.custody.ports import AuthorizationStore, ConfigurationStore, LabelStore, PlatformStore
 from wxgate.custody.records import AuthorizationFilter, DirectAccount, Platform, PushCredentials
 from wxgate.custody.registry import Registry
 from wxgate.custody.sources import component_key, direct_key
 from wxgate.custody.states import LIVE
+from wxgate.custody.wording import span
 from wxgate.errors import BadFile, ConfigError, GatewayError, Mistake, NotFound
 from wxgate.protocol.envelope import Format, Mode
 from wxgate.secret import AppSecret, EncodingAESKey, PushToken, Secret
@@ -64,9 +67,11 @@ class Configuration:
         store: ConfigurationStore,
         registry: Registry,
         keeper: TokenKeeper,
+        key_uses: KeyUses,
         clock: Clock,
     ) -> None:
         self._platforms = platforms
+        self._key_uses = key_uses
         self._labels = labels
         self._authorizations = authorizations
         self._store = store
@@ -95,13 +100,31 @@ class Configuration:
             kind, appid, lambda record: replace(record, push=put_first(record.push, token, aes_key))
         )
 
-    async def retire(self, kind: Kind, appid: str, *, token: bool, aes_key: bool) -> Outcome:
-        """Drop the previous push token or AES key: what was sealed with it is refused from now on."""
+    async def retire(
+        self, kind: Kind, appid: str, *, token: bool, aes_key: bool, even_if_used: bool = False
+    ) -> Outcome:
+        """Drop the previous push token or AES key: what was sealed with it is refused from now on.
+
+        Raises ConfigError for one that was seen in use in the last day, unless told otherwise.
+        """
+        if not even_if_used:
+            await self._check_unused(kind, appid, {PushKey.TOKEN: token, PushKey.AES_KEY: aes_key})
         return await self._edit(
             kind,
             appid,
             lambda record: replace(record, push=drop_previous(record.push, token=token, aes_key=aes_key)),
         )
+
+    async def _check_unused(self, kind: Kind, appid: str, wanted: Mapping[PushKey, bool]) -> None:
+        record, now = await self._load(kind, appid), self._clock.now()
+        for seen in await self._key_uses.of(record) if record is not None else ():
+            if wanted[seen.kind] and seen.place and seen.last_seen_at and seen.lately(now):
+                name, ago = NAMES[seen.kind][0], span(now - seen.last_seen_at)
+                raise ConfigError(
+                    f"WeChat used the previous {name} of {appid} {ago} ago, and what comes with it would be "
+                    "refused: save the current one in WeChat's console and wait a day. If it shall go all "
+                    "the same, say --yes, over HTTP even_if_used"
+                )
 
     async def remove(self, kind: Kind, appid: str, *, even_if_live: bool = False) -> Outcome:
         """Remove a platform or direct account with its tickets and tokens; authorizations and events stay.

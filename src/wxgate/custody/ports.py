@@ -32,6 +32,7 @@ from wxgate.custody.records import (
     Invite,
     KeptTicket,
     KeptToken,
+    KeyUse,
     Lease,
     NewExchange,
     Platform,
@@ -542,4 +543,16 @@ class DutyStore(Protocol):
 
         Without `due_at` it is due again when it was.
         """
+        ...
+
+
+class KeyUseStore(Protocol):
+    """When push tokens and AES keys were last seen in use."""
+
+    async def note(self, uses: Sequence[KeyUse]) -> None:
+        """Write down uses; an older one never replaces a newer one, whichever node it comes from."""
+        ...
+
+    async def load(self, receiver: str) -> Sequence[KeyUse]:
+        """List what was ever seen of a receiver, of values that were retired too."""
         ...

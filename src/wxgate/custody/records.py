@@ -439,3 +439,13 @@ class Duty:
     due_at: datetime | None = None
     done_at: datetime | None = None
     result: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """When a push token or AES key was last seen in use; `receiver` is the appid that it belongs to."""
+
+    receiver: str
+    kind: str
+    fingerprint: str
+    last_seen_at: datetime

@@ -27,6 +27,7 @@ from wxgate.custody.handover import Handover
 from wxgate.custody.intake import Intake
 from wxgate.custody.issuing import Clients
 from wxgate.custody.keeper import TokenKeeper
+from wxgate.custody.key_uses import KeyUses
 from wxgate.custody.late_tickets import LateTickets
 from wxgate.custody.links import Links, WeChatPages
 from wxgate.custody.missing import MissingPermissions
@@ -95,6 +96,7 @@ class Node:
     missing: MissingPermissions
     guarded: GuardedTokens
     late_tickets: LateTickets
+    key_uses: KeyUses
 
     @classmethod
     async def open(
@@ -119,6 +121,7 @@ class Node:
         holder = secrets.token_hex(8)
         registry = Registry(store.platforms, clock)
         tickets = Tickets(store.tickets, clock)
+        key_uses = KeyUses(store.key_uses, clock)
         situations = Situations(
             tickets=tickets,
             tokens=store.tokens,
@@ -256,6 +259,7 @@ class Node:
             listener=metrics,
         )
         runner = Runner(
+            key_uses=key_uses,
             renewals=renewals,
             late_tickets=late_tickets,
             reconciler=reconciler,
@@ -275,6 +279,7 @@ class Node:
             store=store.configuration,
             registry=registry,
             keeper=keeper,
+            key_uses=key_uses,
             clock=clock,
         )
         transfer = Transfer(
@@ -295,6 +300,7 @@ class Node:
             ),
             guarded,
             late_tickets,
+            key_uses,
         )  # fmt: skip
 
     async def close(self) -> None:
@@ -307,6 +313,8 @@ class Node:
         await self.keeper.close()
         with contextlib.suppress(StorageError):
             await self.guarded.close()
+        with contextlib.suppress(StorageError):
+            await self.key_uses.write()
         await self.audit.close()
         with contextlib.suppress(asyncio.CancelledError):
             await self.transport.close()

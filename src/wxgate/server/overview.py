@@ -4,10 +4,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from wxgate.custody.key_advice import KeyAdvice, advise
+from wxgate.custody.key_uses import Seen
 from wxgate.custody.records import (
     AccountInfo,
     Authorization,
     AuthorizationFilter,
+    DirectAccount,
     KeptToken,
     Platform,
     RefreshTokenChange,
@@ -43,6 +46,20 @@ async def platform_status(node: Node, platform: Platform) -> PlatformStatus:
         await node.keeper.peek(component_key(platform.appid)),
         Counter(str(one.state) for one in found),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class KeysInUse:
+    """When each push token and AES key was last seen, and what that suggests."""
+
+    seen: Sequence[Seen]
+    advice: Sequence[KeyAdvice]
+
+
+async def keys_in_use(node: Node, receiver: Platform | DirectAccount) -> KeysInUse:
+    """Tell which of a receiver's tokens and AES keys are in use."""
+    seen = await node.key_uses.of(receiver)
+    return KeysInUse(seen, advise(seen, node.clock.now()))
 
 
 async def rights(node: Node, appid: str) -> list[Right]:

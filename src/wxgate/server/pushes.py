@@ -17,7 +17,7 @@ from hashlib import sha256
 
 import structlog
 
-from wxgate.custody.records import DirectAccount, Exchange
+from wxgate.custody.records import DirectAccount, Exchange, Platform
 from wxgate.custody.registry import Served
 from wxgate.errors import InvalidPush, StalePush, StorageError, UnknownReceiver, WrongAppid
 from wxgate.events.records import EventKind, NewEvent
@@ -134,8 +134,8 @@ class Pushes:
                 raise UnknownReceiver("no such push address; see /authorize and /wechat in the documentation")
 
     async def _accept_component_event(self, appid: str, arrival: Arrival) -> Answer:
-        keys = await self._platform_keys(appid)
-        opened = await self._open(keys, arrival)
+        served = await self._platform(appid)
+        opened = await self._open(served, arrival)
         now = self._node.clock.now()
         event = parse_component_event(opened.fields, received_at=int(now.timestamp()))
         if odd := oddities(event):
@@ -172,8 +172,8 @@ class Pushes:
         return partial(self._node.exchanges.wait, exchange.id, seconds=EXCHANGE_SECONDS)
 
     async def _accept_platform_message(self, platform: str, appid: str, arrival: Arrival) -> Answer:
-        keys = await self._platform_keys(platform)
-        opened = await self._open(keys, arrival)
+        served = await self._platform(platform)
+        keys, opened = served.keys, await self._open(served, arrival)
         message = parse_message(opened.fields)
         await self._check_receiver(appid, message)
         new = self._new_event(platform, appid, message, opened, arrival)
@@ -185,7 +185,7 @@ class Pushes:
 
     async def _accept_direct(self, appid: str, arrival: Arrival) -> Answer:
         served = await self._direct(appid)
-        opened = await self._open(served.keys, arrival)
+        opened = await self._open(served, arrival)
         message = parse_message(opened.fields)
         expected = served.record.user_name
         if expected and message.account != expected:
@@ -208,12 +208,18 @@ class Pushes:
             case ["direct", appid]:
                 keys = (await self._direct(appid)).keys
             case [platform, "events"] | [platform, "messages", _]:
-                keys = await self._platform_keys(platform)
+                keys = (await self._platform(platform)).keys
             case _:
                 raise UnknownReceiver("no such push address")
         return Answer(check_echo(keys, query).encode(), "echo")
 
-    async def _open(self, keys: PushKeys, arrival: Arrival) -> OpenedPush:
+    async def _open(self, served: Served[Platform] | Served[DirectAccount], arrival: Arrival) -> OpenedPush:
+        opened = await self._open_in_time(served.keys, arrival)
+        key_index = opened.key_index if opened.encrypted else None
+        self._node.key_uses.saw(served.record, token_index=opened.token_index, key_index=key_index)
+        return opened
+
+    async def _open_in_time(self, keys: PushKeys, arrival: Arrival) -> OpenedPush:
         clock = self._node.clock
         try:
             return self._open_at(clock.now(), keys, arrival)
@@ -228,11 +234,11 @@ class Pushes:
         seconds = int(now.timestamp())
         return open_push(keys, arrival.query, arrival.body, now=seconds, max_age=self._window)
 
-    async def _platform_keys(self, appid: str) -> PushKeys:
+    async def _platform(self, appid: str) -> Served[Platform]:
         served = await self._node.registry.platform(appid)
         if served is None:
             raise UnknownReceiver(f"no platform {appid} here")
-        return served.keys
+        return served
 
     async def _direct(self, appid: str) -> Served[DirectAccount]:
         served = await self._node.registry.direct(appid)

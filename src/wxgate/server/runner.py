@@ -11,6 +11,7 @@ from wxgate.custody.accounts import Accounts
 from wxgate.custody.audit import Audit
 from wxgate.custody.exchanges import Exchanges
 from wxgate.custody.keeper import TokenKeeper
+from wxgate.custody.key_uses import KeyUses
 from wxgate.custody.late_tickets import LateTickets
 from wxgate.custody.reconciling import Reconciler
 from wxgate.custody.renewals import Renewals
@@ -57,6 +58,7 @@ class Runner:
         renewals: Renewals,
         late_tickets: LateTickets,
         reconciler: Reconciler,
+        key_uses: KeyUses,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -69,6 +71,7 @@ class Runner:
         self._renewals = renewals
         self._late_tickets = late_tickets
         self._reconciler = reconciler
+        self._key_uses = key_uses
         self._clock = clock
         self._tasks: list[asyncio.Task[None]] = []
         self._slow: dict[str, asyncio.Task[None]] = {}
@@ -112,7 +115,7 @@ class Runner:
         if self._ticks % INFO_TICKS == 0:
             self._begin("account information", self._accounts.complete)
             self._begin("old audit lines", self._audit.prune)
-            steps += (self._keeper.note_uses,)
+            steps += (self._keeper.note_uses, self._key_uses.write)
         self._ticks += 1
         for step in steps:
             await _quietly(step)

@@ -17,6 +17,7 @@ from wxgate.store.duties import SqlDuties
 from wxgate.store.exchanges import SqlExchanges
 from wxgate.store.fitting_keys import check_keys, holds_secrets
 from wxgate.store.inbox import SqlInbox
+from wxgate.store.key_uses import SqlKeyUses
 from wxgate.store.keyfile import load_vault
 from wxgate.store.links import SqlLinks
 from wxgate.store.platforms import SqlPlatforms
@@ -53,6 +54,7 @@ class Store:
     duties: SqlDuties
     transfer: SqlTransfer
     policies: SqlPolicies
+    key_uses: SqlKeyUses
 
     @classmethod
     async def open(cls, url: str, vault: Vault) -> Self:
@@ -88,6 +90,7 @@ class Store:
             SqlDuties(database),
             SqlTransfer(database, vault),
             SqlPolicies(database),
+            SqlKeyUses(database),
         )
 
     async def ping(self) -> bool:

@@ -13,6 +13,7 @@ from wxgate.errors import NotFound
 from wxgate.protocol import permissions
 from wxgate.protocol.tokens import DIRECT_ISSUER
 from wxgate.server.management.given import Given
+from wxgate.server.management.keys import KeysOut, keys_out
 from wxgate.server.management.scope import Caller, need_account, need_everything
 from wxgate.server.node import Node
 from wxgate.server.overview import Right, account_infos, rights
@@ -64,6 +65,7 @@ class DirectOut(BaseModel):
     url: str
     mode: str
     format: str
+    keys: KeysOut
     created_at: datetime
 
 
@@ -167,6 +169,7 @@ async def _account(node: Node, client: Client, appid: str) -> AccountOut:
             url=f"{node.settings.public_base_url}/wechat/direct/{appid}",
             mode=direct.mode,
             format=direct.format,
+            keys=await keys_out(node, direct),
             created_at=direct.created_at,
         )
         if direct

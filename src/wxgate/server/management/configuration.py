@@ -49,6 +49,7 @@ class RetireIn(Given):
 
     token: bool = False
     aes_key: bool = False
+    even_if_used: bool = Field(False, description="Also one that WeChat used in the last day.")
 
 
 class ChangeOut(BaseModel):
@@ -154,7 +155,10 @@ def _each(given: tuple[SecretStr, ...], check: Callable[[str], Any]) -> tuple[An
 async def _retire(node: Node, kind: Kind, appid: str, given: RetireIn) -> OutcomeOut:
     if not given.token and not given.aes_key:
         raise BadRequest('say what: {"token": true}, {"aes_key": true}, or both')
-    return _told(await node.configuration.retire(kind, appid, token=given.token, aes_key=given.aes_key))
+    outcome = await node.configuration.retire(
+        kind, appid, token=given.token, aes_key=given.aes_key, even_if_used=given.even_if_used
+    )
+    return _told(outcome)
 
 
 def _told(outcome: Outcome) -> OutcomeOut:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from wxgate.custody.records import AuthorizationState, LinkChoices, Platform
 from wxgate.server.management.given import Given
+from wxgate.server.management.keys import KeysOut, keys_out
 from wxgate.server.management.scope import Caller, need_platform
 from wxgate.server.node import Node
 from wxgate.server.overview import platform_status
@@ -30,6 +31,7 @@ class PlatformOut(BaseModel):
     authorize_url: str
     tokens: int = Field(description="How many push tokens are good: the current one, and the one before.")
     aes_keys: int = Field(description="The same of AES keys.")
+    keys: KeysOut
     ticket: TicketOut
     component_token_expires_at: datetime | None
     authorizations: dict[str, int] = Field(description="How many authorizations are in which state.")
@@ -139,6 +141,7 @@ async def _described(node: Node, platform: Platform) -> PlatformOut:
         authorize_url=f"{base}/authorize/{platform.appid}",
         tokens=len(platform.push.tokens),
         aes_keys=len(platform.push.aes_keys),
+        keys=await keys_out(node, platform),
         ticket=TicketOut(
             health=status.ticket.health, age_seconds=None if age is None else round(age.total_seconds())
         ),
