@@ -72,6 +72,11 @@ class Settings(BaseSettings):
     reply_deadline: float = Field(
         4.5, gt=0, le=5, description="Seconds a handler has to reply; WeChat waits five and then asks again."
     )
+    release_test: bool = Field(
+        True,
+        description="Answer WeChat's release test (全网发布检测) by itself, for all its test accounts; "
+        "handlers and subscribers hear nothing of it.",
+    )
     daily_fetches: int = Field(
         2000,
         ge=0,

@@ -26,6 +26,7 @@ SHARING = {
         "platforms",
         "policies",
         "quota",
+        "release_tests",
         "tickets",
         "tokens",
         "transfer",

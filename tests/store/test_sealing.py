@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from tests.store.moments import NOW, TTL, after
 from tests.store.test_platforms import DIRECT, PLATFORM
+from tests.store.test_release_tests import TESTED
 from wxgate.custody.records import (
     AuthorizationFilter,
     ExchangeSource,
@@ -33,6 +34,7 @@ KEY = TokenKey("wxplatform", "wxaccount", TokenKind.AUTHORIZER)
 SECRETS = (
     *("platform-secret", "direct-secret", "redirect-key", "current-token", "previous-token", "k" * 43),
     *("ticket@@@value", "the-auth-code", "the-refresh-token", "the-next-refresh-token", "the-access-token"),
+    "the-tested-code",
 )
 
 
@@ -61,6 +63,7 @@ async def fill(store: Store) -> None:
         reason="renewal",
         now=NOW,
     )
+    await store.release_tests.begin(TESTED)
 
 
 async def test_the_bytes_of_the_database_hold_no_secret(store: Store, database_url: str) -> None:

@@ -20,6 +20,8 @@ from wxgate.events.records import (
     Sent,
     Subscriber,
 )
+from wxgate.events.release_test import ReleaseLine
+from wxgate.secret import AuthorizationCode
 
 
 class Inbox(Protocol):
@@ -236,4 +238,36 @@ class PushLog(Protocol):
 
     async def prune_pushes(self, *, before: datetime, most_rows: int | None, limit: int) -> int:
         """Delete old lines; return how many."""
+        ...
+
+
+class ReleaseTests(Protocol):
+    """The record of WeChat's release tests, and the one job in them that may outlive its node."""
+
+    async def begin(self, line: ReleaseLine) -> ReleaseLine | None:
+        """Insert a line and return it with its id; None when the same push has one of this step already."""
+        ...
+
+    async def due(self, *, now: datetime, since: datetime) -> Sequence[int]:
+        """List the lines under way, not older than `since`, that somebody may take over."""
+        ...
+
+    async def claim(self, line_id: int, *, now: datetime, due_at: datetime) -> ReleaseLine | None:
+        """Take a line over until `due_at`; exactly one caller gets it."""
+        ...
+
+    async def finish(self, line: ReleaseLine, *, ok: bool, answered: str, reason: str) -> bool:
+        """Write how it ended and forget its code, unless somebody has taken it over since."""
+        ...
+
+    async def newest_code(self, platform: str, appid: str, *, since: datetime) -> AuthorizationCode | None:
+        """Load the code of an account's newest `authorized` push."""
+        ...
+
+    async def drop_codes(self, platform: str, appid: str) -> None:
+        """Forget the codes of an account's `authorized` pushes."""
+        ...
+
+    async def find_lines(self, platform: str | None = None, *, limit: int = 200) -> Sequence[ReleaseLine]:
+        """List lines without their codes, newest first."""
         ...

@@ -97,6 +97,12 @@ class Metrics:
             ["platform", "kind", "outcome"],
             registry=self.registry,
         )
+        self.release_steps = Counter(
+            "wxgate_release_test_steps_total",
+            "Steps of WeChat's release test (全网发布检测), by platform, step and result.",
+            ["platform", "step", "result"],
+            registry=self.registry,
+        )
         self.pages = Counter(
             "wxgate_authorize_pages_total",
             "Visits to the authorization pages by page and result.",
@@ -146,6 +152,10 @@ class Metrics:
     def found(self, platform: str, kind: str, outcome: str) -> None:
         """Count a difference between WeChat's list and ours."""
         self.reconcile_findings.labels(platform, kind, outcome).inc()
+
+    def release_step(self, platform: str, step: str, ok: bool) -> None:
+        """Count a step of WeChat's release test."""
+        self.release_steps.labels(platform, step, "good" if ok else "failed").inc()
 
     def handled(self, event: NewEvent | Event, outcome: str, seconds: float) -> None:
         """Count how a message ended."""

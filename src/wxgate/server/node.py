@@ -45,12 +45,14 @@ from wxgate.custody.transfer import Transfer
 from wxgate.errors import StorageError
 from wxgate.events.handlers import Handlers
 from wxgate.events.reception import Reception
+from wxgate.events.release_testing import ReleaseTesting
 from wxgate.protocol.tokens import TokenKind
 from wxgate.server.admission import Admission
 from wxgate.server.calls import Calls
 from wxgate.server.explainer import ExplainedTokens, Explainer, ExplainingApi
 from wxgate.server.follow import FollowedClock
 from wxgate.server.metrics import Metrics
+from wxgate.server.release_tests import make_release_testing
 from wxgate.server.runner import Runner
 from wxgate.settings import Settings
 from wxgate.store import Store
@@ -97,6 +99,7 @@ class Node:
     guarded: GuardedTokens
     late_tickets: LateTickets
     key_uses: KeyUses
+    release_testing: ReleaseTesting
 
     @classmethod
     async def open(
@@ -258,6 +261,16 @@ class Node:
             clock=clock,
             listener=metrics,
         )
+        release_testing = make_release_testing(
+            store.release_tests,
+            api=api,
+            component=component,
+            keeper=keeper,
+            tickets=tickets,
+            listener=metrics,
+            clock=clock,
+            enabled=settings.release_test,
+        )
         runner = Runner(
             key_uses=key_uses,
             renewals=renewals,
@@ -270,6 +283,7 @@ class Node:
             accounts=accounts,
             reception=reception,
             audit=audit,
+            release_testing=release_testing,
             clock=clock,
         )
         configuration = Configuration(
@@ -301,6 +315,7 @@ class Node:
             guarded,
             late_tickets,
             key_uses,
+            release_testing,
         )  # fmt: skip
 
     async def close(self) -> None:
@@ -309,7 +324,7 @@ class Node:
         Closing twice does no harm.
         """
         await self.runner.stop()
-        await asyncio.gather(self.reception.close(), self.exchanges.close())
+        await asyncio.gather(self.reception.close(), self.exchanges.close(), self.release_testing.close())
         await self.keeper.close()
         with contextlib.suppress(StorageError):
             await self.guarded.close()

@@ -20,6 +20,7 @@ from wxgate.errors import GatewayError
 from wxgate.events.notices import parse_notice
 from wxgate.events.reception import Reception, Subject
 from wxgate.events.records import Event, EventKind
+from wxgate.events.release_testing import ReleaseTesting
 from wxgate.protocol.messages import parse_message
 from wxgate.protocol.pushes import parse_component_event
 from wxgate.secret import trace_of
@@ -57,6 +58,7 @@ class Runner:
         audit: Audit,
         renewals: Renewals,
         late_tickets: LateTickets,
+        release_testing: ReleaseTesting,
         reconciler: Reconciler,
         key_uses: KeyUses,
         clock: Clock,
@@ -70,6 +72,7 @@ class Runner:
         self._audit = audit
         self._renewals = renewals
         self._late_tickets = late_tickets
+        self._release_testing = release_testing
         self._reconciler = reconciler
         self._key_uses = key_uses
         self._clock = clock
@@ -111,7 +114,7 @@ class Runner:
         if self._ticks % TICKET_TICKS == 0:
             self._begin("late tickets", self._late_tickets.sweep)
         if self._ticks % KEY_TICKS == 0:
-            steps += (self._keys.tell,)
+            steps += (self._keys.tell, self._release_testing.sweep)
         if self._ticks % INFO_TICKS == 0:
             self._begin("account information", self._accounts.complete)
             self._begin("old audit lines", self._audit.prune)

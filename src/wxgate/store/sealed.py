@@ -4,7 +4,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import Column, Table
 
-from wxgate.store.tables import authorizations, direct_accounts, exchanges, platforms, tickets, tokens
+from wxgate.store.tables import (
+    authorizations,
+    direct_accounts,
+    exchanges,
+    platforms,
+    release_tests,
+    tickets,
+    tokens,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,5 +50,6 @@ SEALED = (
     _sealed(tokens, "token"),
     _sealed(authorizations, "refresh_token"),
     _sealed(exchanges, "code", "platform", "fingerprint"),
+    _sealed(release_tests, "code", "event_key", "step"),
 )
 """What key rotation seals anew."""

@@ -23,6 +23,7 @@ from wxgate.store.links import SqlLinks
 from wxgate.store.platforms import SqlPlatforms
 from wxgate.store.policies import SqlPolicies
 from wxgate.store.quota import SqlQuota
+from wxgate.store.release_tests import SqlReleaseTests
 from wxgate.store.rotation import SqlRotation
 from wxgate.store.schema import upgrade
 from wxgate.store.tickets import SqlTickets
@@ -55,6 +56,7 @@ class Store:
     transfer: SqlTransfer
     policies: SqlPolicies
     key_uses: SqlKeyUses
+    release_tests: SqlReleaseTests
 
     @classmethod
     async def open(cls, url: str, vault: Vault) -> Self:
@@ -91,6 +93,7 @@ class Store:
             SqlTransfer(database, vault),
             SqlPolicies(database),
             SqlKeyUses(database),
+            SqlReleaseTests(database, vault),
         )
 
     async def ping(self) -> bool:

@@ -428,10 +428,16 @@ release_tests = Table(
     Column("appid", Name(64), nullable=False),
     Column("step", Name(32), nullable=False),
     Column("at", Moment, nullable=False),
-    Column("ok", Boolean, nullable=False),
+    # Empty while the exchange of a code is under way; somebody else may take it over at `due_at`.
+    Column("ok", Boolean),
     Column("received", Prose, nullable=False),
     Column("answered", Prose, nullable=False),
     Column("reason", Prose, nullable=False),
+    Column("event_key", Name(64), nullable=False),
+    Column("openid", Prose, nullable=False),
+    Column("code", LargeBinary),
+    Column("due_at", Moment),
+    UniqueConstraint("event_key", "step"),
     Index(None, "platform", "id"),
 )
 

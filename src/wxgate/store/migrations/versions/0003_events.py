@@ -207,11 +207,16 @@ def _add_records() -> None:
         sa.Column("appid", sa.String(length=64), nullable=False),
         sa.Column("step", sa.String(length=32), nullable=False),
         sa.Column("at", Moment(), nullable=False),
-        sa.Column("ok", sa.Boolean(), nullable=False),
+        sa.Column("ok", sa.Boolean(), nullable=True),
         sa.Column("received", sa.Text(), nullable=False),
         sa.Column("answered", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("event_key", sa.String(length=64), nullable=False),
+        sa.Column("openid", sa.Text(), nullable=False),
+        sa.Column("code", sa.LargeBinary(), nullable=True),
+        sa.Column("due_at", Moment(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_release_tests")),
+        sa.UniqueConstraint("event_key", "step", name=op.f("uq_release_tests_event_key_step")),
     )
     op.create_index(op.f("ix_release_tests_platform_id"), "release_tests", ["platform", "id"], unique=False)
 
