@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import cast
 
 import pytest
 
@@ -16,6 +17,8 @@ from tests.custody.confirming import (
 )
 from tests.harness import World
 from tests.pushing import component_event
+from wxgate.custody.authorizations import Authorizations
+from wxgate.custody.ports import ExchangeStore
 from wxgate.custody.sources import authorizer_key
 from wxgate.errors import NotAuthorized, UpstreamError
 
@@ -203,3 +206,25 @@ async def test_a_hundred_calls_of_an_account_with_an_expired_token_renew_it_once
     account = world.node.calls.account(confirmed.appid)
     await asyncio.gather(*(account.get("cgi-bin/user/get") for _ in range(100)))
     assert len(await world.calls(RENEWAL)) == 1
+
+
+async def test_an_exchange_that_ends_between_two_looks_counts(world: World) -> None:
+    """Looked for before its end, the authorization is not there; looked for after it, the job is not."""
+    node = world.node
+    account = await world.add_account()
+    await world.add_fault(QUERY_AUTH, "hang")
+    await world.authorize(account["appid"])
+
+    class Ending:
+        async def is_open(self, platform: str, appid: str) -> bool:
+            await world.control("DELETE", "faults")
+            await settle(world)
+            return await node.store.exchanges.is_open(platform, appid)
+
+    looking = Authorizations(
+        node.store.authorizations,
+        cast(ExchangeStore, Ending()),
+        lambda: node.keeper,
+        world.clock,
+    )
+    assert await looking.is_live(world.platform.appid, account["appid"])

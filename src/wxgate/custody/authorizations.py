@@ -65,12 +65,19 @@ class Authorizations:
         until = self._live.get((platform, appid))
         if until is not None and now < until <= now + RECHECK:
             return True
-        authorization = await self._store.load(platform, appid)
-        if authorization is None or authorization.state not in LIVE:
+        if not await self._is_active(platform, appid):
             self._live.pop((platform, appid), None)
-            return await self._exchanges.is_open(platform, appid)
+            if await self._exchanges.is_open(platform, appid):
+                return True
+            # The exchange may have ended between the two looks.
+            if not await self._is_active(platform, appid):
+                return False
         self._live[platform, appid] = now + RECHECK
         return True
+
+    async def _is_active(self, platform: str, appid: str) -> bool:
+        authorization = await self._store.load(platform, appid)
+        return authorization is not None and authorization.state in LIVE
 
     async def apply(
         self, trigger: Trigger, platform: str, appid: str, *, event_at: datetime, reason: str
