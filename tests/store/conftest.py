@@ -15,6 +15,7 @@ from wxgate.store.tables import metadata
 SHARING = {
     f"test_{suite}"
     for suite in (
+        "answers",
         "authorizations",
         "clients",
         "configuration",

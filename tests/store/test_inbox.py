@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import text
 
 from tests.store.moments import NOW, after
-from wxgate.events.records import Event, EventKind, EventState, Fanout, NewEvent, Recorded
+from wxgate.events.records import Event, EventKind, EventState, Fanout, NewEvent, Recorded, ReplyState
+from wxgate.events.replying import Turn
 from wxgate.store import Store
 
 
@@ -35,9 +36,11 @@ async def record(store: Store, new: NewEvent | None = None, *, holder: str = "no
 
 
 async def finish(store: Store, event: Event, *, holder: str = "node-a", reply: str | None = None) -> bool:
-    return await store.inbox.finish(
-        event.id, holder=holder, state=EventState.DONE, reply=reply, error="", now=after(1)
+    turn = Turn.NOTHING if reply is None else Turn.CARRY
+    ended = await store.inbox.finish(
+        event.id, holder=holder, state=EventState.DONE, reply=reply, error="", now=after(1), turn=turn
     )
+    return ended is not None
 
 
 async def claim(store: Store, event: Event, holder: str, now: datetime) -> Event | None:
@@ -226,7 +229,11 @@ async def test_finishing_writes_how_it_ended(store: Store) -> None:
     )
     assert finished
     assert await load(store, event) == replace(
-        event, state=EventState.FAILED, error="KeyError: 'x'", handled_at=after(2)
+        event,
+        state=EventState.FAILED,
+        error="KeyError: 'x'",
+        handled_at=after(2),
+        reply_state=ReplyState.CLOSED,
     )
 
 

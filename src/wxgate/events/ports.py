@@ -17,10 +17,12 @@ from wxgate.events.records import (
     NewEvent,
     PushLine,
     Recorded,
+    ReplyState,
     Sent,
     Subscriber,
 )
 from wxgate.events.release_test import ReleaseLine
+from wxgate.events.replying import Turn
 from wxgate.secret import AuthorizationCode
 
 
@@ -28,7 +30,13 @@ class Inbox(Protocol):
     """The durable, deduplicated record of pushes. Every method returns after its commit."""
 
     async def record(
-        self, event: NewEvent, *, holder: str, lease_until: datetime, fanout: Sequence[Fanout] = ()
+        self,
+        event: NewEvent,
+        *,
+        holder: str,
+        lease_until: datetime,
+        fanout: Sequence[Fanout] = (),
+        replier: str = "",
     ) -> Recorded:
         """Insert as HANDLING by `holder` with its deliveries, or count one more arrival.
 
@@ -51,9 +59,22 @@ class Inbox(Protocol):
         ...
 
     async def finish(
-        self, event_id: int, *, holder: str, state: EventState, reply: str | None, error: str, now: datetime
-    ) -> bool:
-        """Write how it ended, if `holder` still holds it (group commit)."""
+        self,
+        event_id: int,
+        *,
+        holder: str,
+        state: EventState,
+        reply: str | None,
+        error: str,
+        now: datetime,
+        turn: Turn = Turn.NOTHING,
+        fallback: bool = False,
+    ) -> ReplyState | None:
+        """Write how it ended and take the reply one turn on, if `holder` still holds it (group commit).
+
+        HANDLING commits the reply and leaves the event open. Returns what became of the reply: DROPPED
+        where another event of the message has the reply, or this one had one before; None when not held.
+        """
         ...
 
     async def abandoned(self, *, now: datetime, limit: int = 100) -> Sequence[Event]:
@@ -64,6 +85,36 @@ class Inbox(Protocol):
         self, *, appid: str | None = None, issuer: str | None = None, limit: int = 50
     ) -> Sequence[Event]:
         """List the newest events first."""
+        ...
+
+
+class Answers(Protocol):
+    """What becomes of replies besides the end of their events; each step is a compare-and-set."""
+
+    async def advance(
+        self,
+        event_id: int,
+        turn: Turn,
+        *,
+        now: datetime,
+        fallback: bool = True,
+        reply: str | None = None,
+        remark: str = "",
+        lease_until: datetime | None = None,
+    ) -> ReplyState | None:
+        """Take one turn, if it can still happen; return what became of the reply, None if it cannot.
+
+        The step by which a message comes to have a reply claims it, and is DROPPED where another event of
+        the message was first.
+        """
+        ...
+
+    async def unsent(self, *, now: datetime, received_before: datetime, limit: int = 100) -> Sequence[Event]:
+        """List what is CUSTOM, READY since before, or SENDING under an ended lease; oldest first."""
+        ...
+
+    async def forget_claims(self, *, before: datetime) -> int:
+        """Forget claims older than WeChat brings a message; return how many."""
         ...
 
 

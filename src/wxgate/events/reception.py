@@ -26,6 +26,7 @@ from wxgate.events.handlers import Handlers, call_handler
 from wxgate.events.notices import Notice
 from wxgate.events.ports import Inbox
 from wxgate.events.records import Event, EventKind, EventState, Fanout, NewEvent, Recorded
+from wxgate.events.replying import Turn
 from wxgate.events.replymaker import ReplyMaker
 from wxgate.events.subscribers import FanoutOf
 from wxgate.events.teaching import Teacher, subject_names
@@ -263,9 +264,16 @@ class Reception:
         return True
 
     async def _finish(self, event: Event, state: EventState, reply: str | None, error: str) -> bool:
-        return await self._inbox.finish(
-            event.id, holder=self._holder, state=state, reply=reply, error=hide(error), now=self._clock.now()
+        ended = await self._inbox.finish(
+            event.id,
+            holder=self._holder,
+            state=state,
+            reply=reply,
+            error=hide(error),
+            now=self._clock.now(),
+            turn=Turn.CARRY if reply is not None else Turn.NOTHING,
         )
+        return ended is not None
 
     async def _keep_lease(self, event: Event) -> None:
         """Say again and again that this node lives, while its handler runs."""

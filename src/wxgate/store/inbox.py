@@ -6,21 +6,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from wxgate.events.records import (
     DeliveryState,
     Event,
-    EventKind,
     EventState,
     Fanout,
     NewEvent,
     Recorded,
     ReplyState,
 )
+from wxgate.events.replying import Ruling, Turn, claims, lose_claim, rule
+from wxgate.store.answers import claim_messages
 from wxgate.store.database import Database
+from wxgate.store.event_rows import read_event
 from wxgate.store.group_commit import GroupCommit
-from wxgate.store.tables import deliveries, events
+from wxgate.store.tables import Moment, Prose, deliveries, events
 from wxgate.store.upsert import insert_for
 
 HANDLING = EventState.HANDLING.value
@@ -30,14 +32,16 @@ FINISH = (
     .where(events.c.id == bindparam("event_id"))
     .values(
         state=bindparam("new_state"),
-        reply=bindparam("new_reply"),
-        error=bindparam("new_error"),
-        handled_at=bindparam("now"),
+        reply_state=bindparam("new_reply_state"),
+        # What was written when the reply was committed stays, where the end brings nothing new.
+        reply=func.coalesce(bindparam("new_reply", type_=Prose()), events.c.reply),
+        error=func.coalesce(bindparam("new_error", type_=Prose()), events.c.error),
+        handled_at=func.coalesce(bindparam("ended_at", type_=Moment()), events.c.handled_at),
     )
 )
 
 LOCK = (
-    select(events.c.id, events.c.state, events.c.holder)
+    select(events.c.id, events.c.state, events.c.holder, events.c.reply_state, events.c.message_key)
     .where(
         events.c.id.in_(bindparam("ids", expanding=True))
         | events.c.dedup_key.in_(bindparam("keys", expanding=True))
@@ -61,6 +65,7 @@ class _Record:
     holder: str
     lease_until: datetime
     fanout: Sequence[Fanout]
+    replier: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,17 @@ class _Finish:
     reply: str | None
     error: str
     now: datetime
+    turn: Turn
+    fallback: bool
+
+
+@dataclass(slots=True)
+class _Held:
+    """A locked event that is being handled, as far as its end is concerned."""
+
+    holder: str
+    reply_state: ReplyState
+    message_key: str
 
 
 class SqlInbox:
@@ -78,21 +94,39 @@ class SqlInbox:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._group: GroupCommit[_Record | _Finish, Recorded | bool] = GroupCommit(self._commit)
+        self._group: GroupCommit[_Record | _Finish, Recorded | ReplyState | None] = GroupCommit(self._commit)
 
     async def record(
-        self, event: NewEvent, *, holder: str, lease_until: datetime, fanout: Sequence[Fanout] = ()
+        self,
+        event: NewEvent,
+        *,
+        holder: str,
+        lease_until: datetime,
+        fanout: Sequence[Fanout] = (),
+        replier: str = "",
     ) -> Recorded:
         """Insert an event with its deliveries, or count the arrival of the one that is there."""
-        recorded = await self._group.submit(_Record(event, holder, lease_until, fanout))
+        recorded = await self._group.submit(_Record(event, holder, lease_until, fanout, replier))
         assert isinstance(recorded, Recorded)
         return recorded
 
     async def finish(
-        self, event_id: int, *, holder: str, state: EventState, reply: str | None, error: str, now: datetime
-    ) -> bool:
-        """Write how an event ended."""
-        return await self._group.submit(_Finish(event_id, holder, state, reply, error, now)) is True
+        self,
+        event_id: int,
+        *,
+        holder: str,
+        state: EventState,
+        reply: str | None,
+        error: str,
+        now: datetime,
+        turn: Turn = Turn.NOTHING,
+        fallback: bool = False,
+    ) -> ReplyState | None:
+        """Write how an event ended, and what became of its reply."""
+        item = _Finish(event_id, holder, state, reply, error, now, turn, fallback)
+        finished = await self._group.submit(item)
+        assert not isinstance(finished, Recorded)
+        return finished
 
     async def drain(self) -> None:
         """Wait until everything submitted is committed."""
@@ -102,7 +136,7 @@ class SqlInbox:
         """Load one event."""
         async with self._database.read() as connection:
             row = (await connection.execute(select(events).where(events.c.id == event_id))).first()
-        return _read(row) if row else None
+        return read_event(row) if row else None
 
     async def claim(
         self, event_id: int, *, holder: str, now: datetime, lease_until: datetime
@@ -117,7 +151,7 @@ class SqlInbox:
                     .returning(*events.c)
                 )
             ).first()
-        return _read(row) if row else None
+        return read_event(row) if row else None
 
     async def extend(self, event_id: int, *, holder: str, lease_until: datetime) -> bool:
         """Move the end of a lease."""
@@ -152,22 +186,25 @@ class SqlInbox:
 
     async def _list(self, query: Any) -> Sequence[Event]:
         async with self._database.read() as connection:
-            return [_read(row) for row in (await connection.execute(query)).all()]
+            return [read_event(row) for row in (await connection.execute(query)).all()]
 
-    async def _commit(self, items: Sequence[_Record | _Finish]) -> Sequence[Recorded | bool]:
+    async def _commit(self, items: Sequence[_Record | _Finish]) -> Sequence[Recorded | ReplyState | None]:
         records = [item for item in items if isinstance(item, _Record)]
         finishes = [item for item in items if isinstance(item, _Finish)]
         recorded, finished = await self._database.batch(
             lambda connection: _write(connection, records, finishes)
         )
-        results: dict[bool, Iterator[Recorded | bool]] = {True: iter(recorded), False: iter(finished)}
+        results: dict[bool, Iterator[Recorded | ReplyState | None]] = {
+            True: iter(recorded),
+            False: iter(finished),
+        }
         return [next(results[isinstance(item, _Record)]) for item in items]
 
 
 def _write(
     connection: Connection, records: Sequence[_Record], finishes: Sequence[_Finish]
-) -> tuple[list[Recorded], list[bool]]:
-    """Insert first, then lock every row that is to be changed, then change them.
+) -> tuple[list[Recorded], list[ReplyState | None]]:
+    """Insert first, then lock every row that is to be changed, then claim messages, then change the rows.
 
     Whoever waits for a row or a key of another node holds nothing that the other one still has to wait for.
     """
@@ -176,11 +213,11 @@ def _write(
     _fan_out(connection, [(ids[key], first[key]) for key in sorted(ids)])
     arrived = Counter(record.event.dedup_key for record in records)
     again = {key: times - (key in ids) for key, times in arrived.items() if times > (key in ids)}
-    holders = _lock(connection, [item.event_id for item in finishes], list(again))
+    held = _lock(connection, [item.event_id for item in finishes], list(again))
     if again:
         connection.execute(COUNT_ARRIVALS, [{"key": key, "more": again[key]} for key in sorted(again)])
     recorded = _read_back(connection, records, first, ids)
-    return recorded, _finish_all(connection, finishes, holders)
+    return recorded, _finish_all(connection, finishes, held)
 
 
 def _insert(connection: Connection, first: Mapping[str, _Record]) -> dict[str, int]:
@@ -194,12 +231,16 @@ def _insert(connection: Connection, first: Mapping[str, _Record]) -> dict[str, i
     return {row.dedup_key: row.id for row in inserted}
 
 
-def _lock(connection: Connection, ids: Sequence[int], keys: Sequence[str]) -> dict[int, str]:
-    """Lock the rows to be changed; return who holds those that are being handled."""
+def _lock(connection: Connection, ids: Sequence[int], keys: Sequence[str]) -> dict[int, _Held]:
+    """Lock the rows to be changed; return those that are being handled."""
     if not ids and not keys:
         return {}
     rows = connection.execute(LOCK, {"ids": sorted(set(ids)), "keys": sorted(keys)})
-    return {row.id: row.holder for row in rows if row.state == HANDLING}
+    return {
+        row.id: _Held(row.holder, ReplyState(row.reply_state), row.message_key)
+        for row in rows
+        if row.state == HANDLING
+    }
 
 
 def _read_back(
@@ -214,7 +255,9 @@ def _read_back(
         key = record.event.dedup_key
         seen[key] += 1
         fresh = key in ids and seen[key] == 1
-        event = replace(_new(ids[key], first[key]), arrivals=seen[key]) if key in ids else _read(there[key])
+        event = (
+            replace(_new(ids[key], first[key]), arrivals=seen[key]) if key in ids else read_event(there[key])
+        )
         results.append(Recorded(event, fresh))
     return results
 
@@ -226,27 +269,57 @@ def _fan_out(connection: Connection, fresh: Sequence[tuple[int, _Record]]) -> No
         connection.execute(insert(deliveries), rows)
 
 
-def _finish_all(connection: Connection, finishes: Sequence[_Finish], holders: dict[int, str]) -> list[bool]:
+def _finish_all(
+    connection: Connection, finishes: Sequence[_Finish], held: dict[int, _Held]
+) -> list[ReplyState | None]:
     """Write how events ended, where the one who says so still holds them."""
-    held = []
-    for item in finishes:
-        held.append(holders.get(item.event_id) == item.holder)
-        if held[-1]:
-            del holders[item.event_id]  # it is finished now, for the rest of the group too
-    changes = [
-        {
-            "event_id": item.event_id,
-            "new_state": item.state.value,
-            "new_reply": item.reply,
-            "new_error": item.error,
-            "now": item.now,
-        }
-        for item, mine in zip(finishes, held, strict=True)
-        if mine
+    rulings = [_rule(item, held) for item in finishes]
+    wanted = [
+        (held[item.event_id].message_key, item.event_id, item.now)
+        for item, ruled in zip(finishes, rulings, strict=True)
+        if ruled is not None and claims(*ruled[:2])
     ]
+    lost = claim_messages(connection, wanted)
+    results: list[ReplyState | None] = []
+    changes = []
+    for item, ruled in zip(finishes, rulings, strict=True):
+        if ruled is None:
+            results.append(None)
+            continue
+        before, _, ruling = ruled
+        if item.event_id in lost and claims(before, ruling.state):
+            ruling = lose_claim()
+        results.append(ruling.of_reply)
+        changes.append(_change(item, ruling))
     if changes:
         connection.execute(FINISH, changes)
-    return held
+    return results
+
+
+def _rule(item: _Finish, held: dict[int, _Held]) -> tuple[ReplyState, ReplyState, Ruling] | None:
+    """Say what becomes of one item, None where it is not held; the next one of the group sees it done."""
+    event = held.get(item.event_id)
+    if event is None or event.holder != item.holder:
+        return None
+    before = event.reply_state
+    # An end that brings nothing leaves a reply that was committed before.
+    ruling = rule(before, item.turn, fallback=item.fallback) or Ruling(before, before)
+    event.reply_state = ruling.state
+    if item.state is not EventState.HANDLING:
+        event.holder = ""  # it is finished now, for the rest of the group too
+    return before, ruling.state, ruling
+
+
+def _change(item: _Finish, ruling: Ruling) -> dict[str, Any]:
+    dropped = ruling.of_reply is ReplyState.DROPPED
+    return {
+        "event_id": item.event_id,
+        "new_state": item.state.value,
+        "new_reply_state": ruling.state.value,
+        "new_reply": None if dropped else item.reply,
+        "new_error": "; ".join(filter(None, (item.error, ruling.remark))) or None,
+        "ended_at": None if item.state is EventState.HANDLING else item.now,
+    }
 
 
 def _row(record: _Record) -> dict[str, Any]:
@@ -267,6 +340,7 @@ def _row(record: _Record) -> dict[str, Any]:
         "size": _size(new),
         "message_key": new.message_key,
         "state": HANDLING,
+        "replier": record.replier,
         "holder": record.holder,
         "lease_until": record.lease_until,
         "error": "",
@@ -322,14 +396,5 @@ def _new(event_id: int, record: _Record) -> Event:
         error="",
         handled_at=None,
         attempts=1,
+        replier=record.replier,
     )
-
-
-def _read(row: Row[Any]) -> Event:
-    values = dict(row._mapping)
-    words = {
-        "kind": EventKind(row.kind),
-        "state": EventState(row.state),
-        "reply_state": ReplyState(row.reply_state),
-    }
-    return Event(**{**values, **words})

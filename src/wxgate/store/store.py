@@ -8,6 +8,7 @@ from typing import Self
 from wxgate.custody.vault import Vault
 from wxgate.errors import ConfigError
 from wxgate.store.accounts import SqlAccounts
+from wxgate.store.answers import SqlAnswers
 from wxgate.store.audit import SqlAudit
 from wxgate.store.authorizations import SqlAuthorizations
 from wxgate.store.clients import SqlClients, SqlLabels
@@ -57,6 +58,7 @@ class Store:
     policies: SqlPolicies
     key_uses: SqlKeyUses
     release_tests: SqlReleaseTests
+    answers: SqlAnswers
 
     @classmethod
     async def open(cls, url: str, vault: Vault) -> Self:
@@ -94,6 +96,7 @@ class Store:
             SqlPolicies(database),
             SqlKeyUses(database),
             SqlReleaseTests(database, vault),
+            SqlAnswers(database),
         )
 
     async def ping(self) -> bool:

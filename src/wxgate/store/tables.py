@@ -309,8 +309,8 @@ events = Table(
     Index(
         "ix_events_reply_state",
         "reply_state",
-        postgresql_where=text("reply_state IN ('ready', 'custom')"),
-        sqlite_where=text("reply_state IN ('ready', 'custom')"),
+        postgresql_where=text("reply_state IN ('ready', 'custom', 'sending')"),
+        sqlite_where=text("reply_state IN ('ready', 'custom', 'sending')"),
     ),
     Index(
         "ix_events_unnumbered",

@@ -74,8 +74,8 @@ def _widen_events() -> None:
         "events",
         ["reply_state"],
         unique=False,
-        postgresql_where=sa.text("reply_state IN ('ready', 'custom')"),
-        sqlite_where=sa.text("reply_state IN ('ready', 'custom')"),
+        postgresql_where=sa.text("reply_state IN ('ready', 'custom', 'sending')"),
+        sqlite_where=sa.text("reply_state IN ('ready', 'custom', 'sending')"),
     )
     op.create_index(
         "ix_events_unnumbered",
