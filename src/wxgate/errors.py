@@ -27,6 +27,7 @@ GatewayError
 ├── UpstreamError               the network: WeChat could not be reached or answered nonsense
 │   ├── Unreachable             no whole answer came back: no connection, a time-out, HTTP 5xx
 │   └── CircuitOpen             fetching tokens of this kind can only fail at present, so it is not tried
+├── Undeliverable               the subscriber: it cannot be reached, or must not be
 ├── StorageError                the database: it cannot be reached, or refused what was to be written
 ├── NotAuthorized               the account owner: no live authorization to act with
 │   └── NeedsReauthorization    the merchant must authorise again
@@ -281,6 +282,10 @@ class HeldBack(UpstreamError):
     def __init__(self, message: str, *, retry_after: float) -> None:
         super().__init__(message, sent=False)
         self.retry_after = retry_after
+
+
+class Undeliverable(GatewayError):
+    """A subscriber gave no whole answer, or has an address that is not connected to."""
 
 
 class StorageError(GatewayError):

@@ -111,6 +111,14 @@ class Settings(BaseSettings):
         description="Every how many hours each platform's authorizations are compared with WeChat's list, by "
         "one node for all. 0: only when asked.",
     )
+    subscriber_networks: str = Field(
+        "",
+        description="Networks that subscribers may be in although they are not public, such as 10.0.0.0/8 or "
+        "127.0.0.0/8, comma separated. Empty: none.",
+    )
+    deliveries_at_once: int = Field(
+        64, ge=1, le=1000, description="How many events one process sends to subscribers at the same time."
+    )
     invite_days: int = Field(
         7, ge=1, description="How long an invite is valid unless it says otherwise, in days."
     )
@@ -134,7 +142,7 @@ class Settings(BaseSettings):
             )
         return value.rstrip("/")
 
-    @field_validator("trusted_proxies")
+    @field_validator("trusted_proxies", "subscriber_networks")
     @classmethod
     def _known_networks(cls, value: str) -> str:
         try:
@@ -149,6 +157,11 @@ class Settings(BaseSettings):
     def proxies(self) -> Networks:
         """The trusted proxies as networks."""
         return _read_networks(self.trusted_proxies)
+
+    @property
+    def allowed_networks(self) -> Networks:
+        """The networks subscribers may be in although they are not public."""
+        return _read_networks(self.subscriber_networks)
 
 
 def _read_networks(text: str) -> Networks:

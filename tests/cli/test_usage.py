@@ -109,9 +109,9 @@ def test_every_failure_says_what_to_do_next(error: Exception, told: str) -> None
 
 def test_every_branch_of_errors_has_a_hint() -> None:
     from wxgate.cli.failures import HINTS
-    from wxgate.errors import InvalidReply, ReplierFailed, WeChatError
+    from wxgate.errors import InvalidReply, ReplierFailed, Undeliverable, WeChatError
 
-    covered = (*(branch for branch, _ in HINTS), WeChatError, InvalidReply, ReplierFailed)
+    covered = (*(branch for branch, _ in HINTS), WeChatError, InvalidReply, ReplierFailed, Undeliverable)
     assert [kind for kind in GatewayError.__subclasses__() if not issubclass(kind, covered)] == []
 
 

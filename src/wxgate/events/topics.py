@@ -4,6 +4,9 @@ import re
 
 from wxgate.events.records import EventKind
 
+TEST_TOPIC = "wxgate.test"
+"""The topic of what is sent to try a subscriber."""
+
 _PUBLIC_ID = re.compile(r"evt_([1-9][0-9]{0,18})")
 
 

@@ -120,6 +120,11 @@ def render(fields: Mapping[str, Renderable]) -> str:
     return "<xml>" + "".join(_element(name, value) for name, value in fields.items()) + "</xml>"
 
 
+def is_name(text: str) -> bool:
+    """Tell whether a text can name an element."""
+    return _NAME.fullmatch(text) is not None
+
+
 def clean(text: str) -> str:
     """Drop the characters that XML 1.0 cannot carry."""
     return _FORBIDDEN.sub("", text)
@@ -133,7 +138,7 @@ def cdata(text: str) -> str:
 def _element(name: str, value: Renderable) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "".join(_element(name, item) for item in value)
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise ValueError(f"{name!r} is not an element name")
     if isinstance(value, str):
         content = cdata(value)

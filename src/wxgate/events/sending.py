@@ -1,0 +1,38 @@
+"""One HTTP request to a subscriber, what it answered, and the seam to the network between them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """A POST that is ready to be sent."""
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a subscriber answered; `whole` is False where there was more than we read."""
+
+    status: int
+    body: bytes = field(default=b"", repr=False)
+    whole: bool = True
+    retry_after: str = ""
+    location: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """Tell whether the subscriber took what it was sent."""
+        return 200 <= self.status < 300
+
+
+class Poster(Protocol):
+    """Sends to subscribers, and to nobody who must not be reached."""
+
+    async def post(self, posting: Posting, *, seconds: float) -> Answered:
+        """Send one request and read the answer; raise Undeliverable when there is none in time."""
+        ...

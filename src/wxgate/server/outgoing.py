@@ -1,0 +1,125 @@
+"""The way out to subscribers: a client that goes nowhere but to public addresses and never waits for long.
+
+Addresses are judged at the moment of connecting, as they were resolved, so that a name which is public when
+it is checked and private when used (DNS rebinding) helps nobody. Redirects are not followed, proxies of the
+environment not used, cookies not kept; an answer is read to a limit and no further.
+"""
+
+import asyncio
+import errno
+import socket
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from wxgate.errors import ConfigError, Undeliverable
+from wxgate.events.addresses import Networks, check_host, may_connect, refusal
+from wxgate.events.sending import Answered, Posting
+
+ANSWER_LIMIT = 256 * 1024
+"""How much of an answer is read; no reply is longer than a few kilobytes."""
+
+USER_AGENT = "wxgate"
+
+
+class AddressRefused(OSError):
+    """Raised inside the connector for an address that is not connected to."""
+
+
+class Outgoing:
+    """Posts to subscribers over connections that are kept open; close it at the end."""
+
+    def __init__(self, allowed: Networks, *, connections: int = 200) -> None:
+        self._allowed = allowed
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+
+    async def post(self, posting: Posting, *, seconds: float) -> Answered:
+        """Send one request."""
+        host = _host(posting.url)
+        try:
+            check_host(host, self._allowed)
+            async with self._opened().post(
+                posting.url,
+                data=posting.body,
+                headers={"user-agent": USER_AGENT, "accept-encoding": "identity", **posting.headers},
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=seconds),
+            ) as answer:
+                return await _read(answer)
+        except ConfigError as error:
+            raise Undeliverable(str(error)) from None
+        except TimeoutError:
+            raise Undeliverable(f"{host} did not answer within {seconds:.3g} seconds") from None
+        except aiohttp.ClientConnectorCertificateError as error:
+            reason = getattr(error.certificate_error, "verify_message", "") or "it is not trusted"
+            raise Undeliverable(f"the certificate of {host} is refused: {reason}") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise Undeliverable(f"{host} gave no answer: {_reason(error)}") from None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=self._connections,
+                    resolver=aiohttp.ThreadedResolver(),
+                    use_dns_cache=False,
+                    socket_factory=self._socket,
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=False,
+            )
+        return self._session
+
+    def _socket(self, info: Any) -> socket.socket:
+        """Make the socket for an address that was resolved, or written in the URL, if it may be used."""
+        family, kind, protocol, _, place = info
+        address = str(place[0]).partition("%")[0]
+        if not may_connect(ip_address(address), self._allowed):
+            raise AddressRefused(errno.EACCES, refusal(address))
+        return socket.socket(family=family, type=kind, proto=protocol)
+
+
+async def _read(answer: aiohttp.ClientResponse) -> Answered:
+    """Read an answer up to the limit; what is longer costs its connection."""
+    body = bytearray()
+    whole = True
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if len(body) > ANSWER_LIMIT:
+            whole = False
+            del body[ANSWER_LIMIT:]
+            answer.close()
+            break
+    return Answered(
+        answer.status,
+        bytes(body),
+        whole,
+        retry_after=answer.headers.get("retry-after", ""),
+        location=answer.headers.get("location", "")[:200],
+    )
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _reason(error: BaseException) -> str:
+    """Name a failure without its text, which may quote the URL."""
+    cause = getattr(error, "os_error", None) or error
+    if isinstance(cause, asyncio.IncompleteReadError | aiohttp.ServerDisconnectedError):
+        return "it closed the connection"
+    text = getattr(cause, "strerror", None)
+    return str(text) if text else type(cause).__name__
