@@ -16,6 +16,7 @@ from playwright.async_api import Browser, Page
 from tests.servers.chromium import find_chromium, launch_chromium
 from tests.servers.postgres import PostgresServer, find_postgres
 from tests.servers.processes import ServerProcess
+from tests.servers.templates import migrated_file
 
 # A busy machine is no failure; under CI Hypothesis takes its own profile, which repeats itself.
 settings.register_profile("desk", deadline=None)
@@ -34,17 +35,24 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
-    """The address of a fresh, empty PostgreSQL database."""
-    url = postgres_server.create_database()
+def migrated(request: pytest.FixtureRequest) -> bool:
+    """Whether a fresh database has its schema already."""
+    return request.node.get_closest_marker("unmigrated") is None
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer, migrated: bool) -> Iterator[str]:
+    """The address of a fresh PostgreSQL database without rows."""
+    url = postgres_server.create_migrated_database() if migrated else postgres_server.create_database()
     yield url
     postgres_server.drop_database(url)
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    """The address of a fresh SQLite database; the file does not exist yet."""
-    return f"sqlite+aiosqlite:///{tmp_path / 'test.db'}"
+def sqlite_url(tmp_path: Path, migrated: bool) -> str:
+    """The address of a fresh SQLite database without rows; the file exists only if it is migrated."""
+    path = tmp_path / "test.db"
+    return f"sqlite+aiosqlite:///{migrated_file(path) if migrated else path}"
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 import uvicorn
 
+from tests.servers.templates import migrated_file
 from wxgate.clock import Clock, ShiftedClock
 from wxgate.custody.records import Platform, PushCredentials
 from wxgate.emulator.running import RunningEmulator
@@ -170,7 +171,7 @@ class Harness:
         **settings: Any,
     ) -> None:
         self._directory = directory
-        self._database_url = database_url or f"sqlite:///{directory / 'wxgate.db'}"
+        self._database_url = database_url or f"sqlite:///{migrated_file(directory / 'wxgate.db')}"
         self._handlers = handlers
         self._clock = clock or ShiftedClock()
         self._ticket = ticket

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.servers.processes import dying_with_parent, free_port
+from tests.servers.templates import migrate
 
 _SYSTEM_USER = "postgres"  # PostgreSQL refuses to run as root; this user comes with its package
 _START_SECONDS = 30.0
@@ -47,6 +48,7 @@ class PostgresServer:
         self._data = self._folder / "data"
         self._names = (f"test_{number}" for number in count(1))
         self._process: subprocess.Popen[bytes] | None = None
+        self._has_template = False
         self.port = free_port()
         self.log_file = self._folder / "log"
 
@@ -67,6 +69,16 @@ class PostgresServer:
         """Create an empty database and return its address."""
         name = next(self._names)
         self.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        return self.url(name)
+
+    def create_migrated_database(self) -> str:
+        """Create a database that has its schema and no rows, and return its address."""
+        if not self._has_template:
+            self.execute("CREATE DATABASE migrated TEMPLATE template0")
+            migrate(self.url("migrated"))
+            self._has_template = True
+        name = next(self._names)
+        self.execute(f"CREATE DATABASE {name} TEMPLATE migrated")
         return self.url(name)
 
     def drop_database(self, url: str) -> None:

@@ -38,16 +38,18 @@ SHARING = {
 @pytest.fixture(scope="session")
 def shared_postgres_url(postgres_server: PostgresServer) -> str:
     """The address of the shared PostgreSQL database."""
-    return postgres_server.create_database()
+    return postgres_server.create_migrated_database()
 
 
 @pytest.fixture
-def postgres_url(request: pytest.FixtureRequest, postgres_server: PostgresServer) -> Iterator[str]:
-    """The address of the shared database, or of a fresh, empty one."""
+def postgres_url(
+    request: pytest.FixtureRequest, postgres_server: PostgresServer, migrated: bool
+) -> Iterator[str]:
+    """The address of the shared database, or of a fresh one without rows."""
     if request.module.__name__.rpartition(".")[2] in SHARING:
         yield request.getfixturevalue("shared_postgres_url")
         return
-    url = postgres_server.create_database()
+    url = postgres_server.create_migrated_database() if migrated else postgres_server.create_database()
     yield url
     postgres_server.drop_database(url)
 

@@ -123,6 +123,7 @@ async def test_a_database_that_holds_no_secret_yet_gets_a_new_key(path: Path, da
     assert path.exists()
 
 
+@pytest.mark.unmigrated
 async def test_to_ask_for_the_keys_makes_no_database(path: Path, sqlite_url: str, tmp_path: Path) -> None:
     await open_vault(sqlite_url, "", path)
     assert os.listdir(tmp_path) == ["wxgate.key"]

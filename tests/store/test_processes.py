@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from sqlalchemy import select, text
 
 from wxgate.custody.vault import KeyRing, Vault
@@ -29,6 +30,7 @@ async def recorded(url: str) -> set[str]:
         await store.close()
 
 
+@pytest.mark.unmigrated
 async def test_processes_that_start_and_write_at_once_all_get_through(database_url: str) -> None:
     names = ("a", "b", "c")
     processes = [start(database_url, name, 150) for name in names]

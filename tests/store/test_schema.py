@@ -20,6 +20,8 @@ from wxgate.store.database import read_url
 from wxgate.store.schema import NEWEST, _config, revisions, upgrade
 from wxgate.store.tables import metadata
 
+pytestmark = pytest.mark.unmigrated
+
 
 def differences(connection: Connection) -> list[Any]:
     context = MigrationContext.configure(connection, opts={"compare_type": True})

@@ -219,6 +219,7 @@ async def test_a_port_that_is_no_number_is_refused_in_words() -> None:
         read_url("postgresql://user:hidden@db:port/wxgate")
 
 
+@pytest.mark.unmigrated
 async def test_looking_at_a_schema_makes_no_file(sqlite_url: str, tmp_path: Path) -> None:
     before, newest = await revisions(read_url(sqlite_url))
     assert before is None

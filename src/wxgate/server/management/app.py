@@ -5,6 +5,7 @@ and what is written down of it is decided here, before and around it.
 """
 
 from dataclasses import asdict, replace
+from functools import cache
 from typing import Any, cast
 
 import structlog
@@ -110,9 +111,10 @@ class Management:
         )
 
 
+@cache
 def openapi() -> dict[str, Any]:
-    """Describe the API as it describes itself; the routes look at their node only when they are called."""
-    return _make_routes(cast(Node, None)).openapi()
+    """Describe the API, once in a process: the routes look at their node only when they are called."""
+    return described(_make_routes(cast(Node, None)))
 
 
 def _make_routes(node: Node) -> FastAPI:
@@ -143,8 +145,7 @@ def _make_routes(node: Node) -> FastAPI:
 
     for module in (platforms, accounts, configuration, quotas, reconciling, clients):
         app.include_router(module.make_router(node), prefix="/v1", dependencies=[Depends(check_given)])
-    document = described(app)
-    app.openapi = lambda: document  # type: ignore[method-assign]  # this is how FastAPI takes another one
+    app.openapi = openapi  # type: ignore[method-assign]  # this is how FastAPI takes another one
     return app
 
 
