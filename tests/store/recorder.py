@@ -24,7 +24,19 @@ async def main(url: str, keys: str, name: str, limit: int) -> None:
     async def call() -> None:
         for number in numbers:
             key = f"{name}-{number}"
-            new = NewEvent(key, "wx", "wx", EventKind.MESSAGE, "text", "o", None, 0, NOW, "::1", {})
+            new = NewEvent(
+                dedup_key=key,
+                issuer="wx",
+                appid="wx",
+                kind=EventKind.MESSAGE,
+                name="text",
+                openid="o",
+                msg_id=None,
+                created_at=0,
+                received_at=NOW,
+                source_ip="::1",
+                fields={},
+            )
             recorded = await store.inbox.record(new, holder=name, lease_until=NOW)
             assert recorded.fresh
             print(key, flush=True)

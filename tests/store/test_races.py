@@ -74,7 +74,17 @@ async def revoke(store: Store, at: float) -> StateChange | None:
 
 async def record(store: Store, number: int, holder: str) -> int:
     new = NewEvent(
-        f"{number}", "wxplatform", "wxaccount", EventKind.MESSAGE, "text", "o", None, 0, NOW, "::1", {}
+        dedup_key=f"{number}",
+        issuer="wxplatform",
+        appid="wxaccount",
+        kind=EventKind.MESSAGE,
+        name="text",
+        openid="o",
+        msg_id=None,
+        created_at=0,
+        received_at=NOW,
+        source_ip="::1",
+        fields={},
     )
     return (await store.inbox.record(new, holder=holder, lease_until=NOW)).event.id
 

@@ -67,7 +67,17 @@ async def assert_untouched(store: Store, job: Exchange) -> None:
 
 def message(number: int) -> NewEvent:
     return NewEvent(
-        f"{number}", "wxplatform", "wxaccount", EventKind.MESSAGE, "text", "o", None, 0, NOW, "::1", {}
+        dedup_key=f"{number}",
+        issuer="wxplatform",
+        appid="wxaccount",
+        kind=EventKind.MESSAGE,
+        name="text",
+        openid="o",
+        msg_id=None,
+        created_at=0,
+        received_at=NOW,
+        source_ip="::1",
+        fields={},
     )
 
 
