@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "face": BELOW_SERVER | {"server", "gateway"},
     "sdk": BASE | {"protocol"},
     "emulator": BASE | {"protocol"},
+    "testing": BELOW_SERVER | {"server", "gateway", "face", "emulator"},
     "cli": BELOW_SERVER | {"server", "gateway", "face", "emulator", "sdk"},
     "__main__": {"cli"},
 }
@@ -147,6 +148,7 @@ def test_every_module_keeps_to_its_layer() -> None:
         ("wxgate.store.tokens", "from wxgate.settings import Settings", "imports settings"),
         ("wxgate.server.app", "from wxgate.emulator.app import make_app", "imports emulator"),
         ("wxgate.emulator.app", "from wxgate.client.api import WeChatApi", "imports client"),
+        ("wxgate.cli.demo", "from wxgate.testing import wechat", "imports testing"),
         ("wxgate.sdk.webhooks", "from wxgate.server.app import compose", "imports server"),
         ("wxgate.attic.things", "", "in no layer"),
         ("wxgate.server.app", "import datetime\nnow = datetime.datetime.now()", "uses datetime.now"),
@@ -170,6 +172,7 @@ def test_a_violation_is_found(name: str, source: str, problem: str) -> None:
         ("wxgate.cli.demo", "from wxgate.emulator.app import make_app"),
         ("wxgate.clock", "from datetime import UTC, datetime\ndatetime.now(UTC)"),
         ("wxgate", "from wxgate.gateway import Gateway"),
+        ("wxgate.testing.world", "from wxgate.emulator.running import RunningEmulator"),
     ],
 )
 def test_what_is_allowed_is_not_found(name: str, source: str) -> None:

@@ -3,6 +3,7 @@
 import io
 import logging
 from contextlib import redirect_stderr
+from typing import Literal
 
 import pytest
 import structlog
@@ -47,6 +48,25 @@ def test_fields_named_like_secrets_are_hidden_whatever_they_hold(field: str) -> 
 @pytest.mark.parametrize("field", ["errcode", "event", "appid", "token_kind", "exit_status"])
 def test_other_fields_are_kept(field: str) -> None:
     assert redact(None, "info", {field: "plain"})[field] == "plain"
+
+
+@pytest.mark.parametrize(
+    ("form", "shown"), [("text", "\nfirst\nsecond"), ("json", '"hint": "first\\nsecond"')]
+)
+def test_a_hint_of_several_lines_can_be_pasted_from_a_log_for_people(
+    form: Literal["text", "json"], shown: str
+) -> None:
+    written = io.StringIO()
+    before = logging.getLogger().handlers[:]
+    try:
+        with redirect_stderr(written):
+            configure_logs("info", form)
+            structlog.get_logger().info("event.unhandled", hint="first\nsecond")
+    finally:
+        logging.getLogger().handlers[:] = before
+        structlog.reset_defaults()
+
+    assert shown in written.getvalue()
 
 
 def test_a_library_s_log_line_passes_the_same_filter() -> None:

@@ -52,11 +52,11 @@ class Gateway:
         given = {name: value for name, value in flags.items() if value is not None}
         return load_settings(**{**self._overrides, **given})
 
-    def asgi(self, settings: Settings | None = None) -> ASGIApp:
+    def asgi(self, settings: Settings | None = None, *, clock: Clock | None = None) -> ASGIApp:
         """Make the ASGI application; its lifespan opens the gateway, unless it is open, and closes it."""
 
         async def open_node() -> Node:
-            return self._node or await self._open(settings)
+            return self._node or await self._open(settings, clock)
 
         return create_app(open_node, lambda _: self._close())
 
@@ -75,12 +75,17 @@ class Gateway:
             raise ConfigError("the gateway is not open; serve gateway.asgi(), or use `async with gateway:`")
         return self._node
 
-    async def _open(self, settings: Settings | None = None) -> Node:
+    @property
+    def is_open(self) -> bool:
+        """Whether the gateway is open, so that calls can be made."""
+        return self._node is not None
+
+    async def _open(self, settings: Settings | None = None, clock: Clock | None = None) -> Node:
         self._node = await Node.open(
             settings or self.settings(),
             handlers=self._handlers,
             context={"gateway": self},
-            clock=self._clock,
+            clock=clock or self._clock,
         )
         return self._node
 

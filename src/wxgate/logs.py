@@ -26,6 +26,13 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
     return event
 
 
+def unfold(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Show a hint of several lines below its line, as it is to be pasted."""
+    if "\n" in str(event.get("hint", "")):
+        event["stack"] = event.pop("hint")
+    return event
+
+
 class _RedactingFormatter(logging.Formatter):
     """Plain log records of libraries pass the same filter."""
 
@@ -49,6 +56,7 @@ def configure_logs(level: str = "info", form: Literal["text", "json"] = "text") 
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             redact,
+            *([unfold] if form == "text" else []),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),

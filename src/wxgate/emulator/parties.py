@@ -12,7 +12,8 @@ from itertools import count
 from typing import Any
 
 from wxgate.emulator import plain
-from wxgate.emulator.pushes import Outcome, Push, Pusher, Receiver, xml_of
+from wxgate.emulator.outcomes import Outcome, xml_of
+from wxgate.emulator.pushes import Push, Pusher, Receiver
 from wxgate.emulator.world import Account, Kind, World
 from wxgate.protocol import xml
 from wxgate.protocol.envelope import Format

@@ -5,13 +5,11 @@ Anything it cannot use makes the user see an apology (接收普通消息, 被动
 """
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import count
 from typing import Any
 
@@ -19,37 +17,17 @@ import aiohttp
 from yarl import URL
 
 from wxgate.emulator.faults import Action, Fault, Faults
+from wxgate.emulator.outcomes import Outcome as Outcome  # noqa: PLC0414 - whoever reads a push needs it
+from wxgate.emulator.outcomes import judge
 from wxgate.emulator.world import World
-from wxgate.errors import GatewayError, InvalidReply
-from wxgate.protocol import xml
-from wxgate.protocol.envelope import Format, PushKeys, open_reply, seal_push
-from wxgate.protocol.replies import ParsedReply, parse_reply
+from wxgate.errors import GatewayError
+from wxgate.protocol.envelope import Format, PushKeys, seal_push
+from wxgate.protocol.replies import ParsedReply
 
 MARK_FAIL_PAUSE = 60.0  # MarkFail: no pushes for one minute
 MAX_REPLY = 1 << 20
 
 _log = logging.getLogger(__name__)
-
-
-class Outcome(StrEnum):
-    """How an attempt, or a whole push, ended."""
-
-    SUCCESS = "success"
-    EMPTY = "empty"
-    REPLY = "reply"
-    TIMEOUT = "timeout"
-    CONNECT_ERROR = "connect_error"
-    BAD_STATUS = "bad_status"
-    INVALID_REPLY = "invalid_reply"
-    UNSEALABLE = "unsealable"
-    LOST = "lost"
-    MARKED_FAILED = "marked_failed"
-    WAITING = "waiting"
-
-    @property
-    def well(self) -> bool:
-        """Tell whether the receiver did its part."""
-        return self in (Outcome.SUCCESS, Outcome.EMPTY, Outcome.REPLY)
 
 
 @dataclass(slots=True)
@@ -301,30 +279,10 @@ class Pusher:
             return answer.status, await answer.content.read(MAX_REPLY)
 
     def _judge(self, push: Push, attempt: Attempt, keys: PushKeys, raw: bytes) -> None:
-        if attempt.status != 200:
-            attempt.outcome, attempt.problem = Outcome.BAD_STATUS, f"HTTP {attempt.status}"
-        elif raw == b"success":
-            attempt.outcome = Outcome.SUCCESS
-        elif push.of_component:
-            attempt.outcome, attempt.problem = (
-                Outcome.INVALID_REPLY,
-                "a component event wants exactly success",
-            )
-        elif not raw:
-            attempt.outcome = Outcome.EMPTY
-        else:
-            self._judge_reply(push, attempt, keys, raw)
-
-    def _judge_reply(self, push: Push, attempt: Attempt, keys: PushKeys, raw: bytes) -> None:
-        try:
-            attempt.reply_plain = open_reply(keys, raw)
-            parsed = parse_reply(xml_of(attempt.reply_plain))
-            if (parsed.to_user, parsed.from_user) != (push.receiver.openid, push.receiver.element[1]):
-                raise InvalidReply("ToUserName and FromUserName are not those of the message, swapped.")
-        except (InvalidReply, ValueError) as problem:
-            attempt.outcome, attempt.problem = Outcome.INVALID_REPLY, str(problem)
-        else:
-            attempt.outcome, push.reply = Outcome.REPLY, parsed
+        receiver = push.receiver
+        judged = judge(keys, receiver.element, receiver.openid, attempt.status, raw)
+        attempt.outcome, attempt.problem, attempt.reply_plain = judged.outcome, judged.problem, judged.plain
+        push.reply = judged.reply or push.reply
 
     def _count_failures(self, url: str, outcome: Outcome) -> None:
         world = self._world
@@ -351,8 +309,3 @@ def tamper(query: str, body: bytes, wanted: Mapping[str, Any]) -> tuple[str, byt
     return "&".join(f"{name}={value}" for name, value in pairs.items()), body + wanted.get(
         "append", ""
     ).encode()
-
-
-def xml_of(reply: str) -> str:
-    """Turn a JSON reply into the XML that the protocol reads."""
-    return xml.render(json.loads(reply)) if reply.startswith("{") else reply
