@@ -19,12 +19,12 @@ from wxgate.custody.records import (
 )
 from wxgate.custody.states import PROOFS, Trigger, after
 from wxgate.custody.vault import Vault
-from wxgate.events.records import EventKind, EventState
 from wxgate.protocol.tokens import TokenKey, TokenKind
 from wxgate.secret import RefreshToken, fingerprint
 from wxgate.store.database import Database
+from wxgate.store.notices import Notices
 from wxgate.store.seals import Seals
-from wxgate.store.tables import authorizations, events, refresh_token_changes
+from wxgate.store.tables import authorizations, refresh_token_changes
 from wxgate.store.tokens import drop_tokens, forget_failures, is_key
 from wxgate.store.upsert import insert_for
 
@@ -33,9 +33,14 @@ class SqlAuthorizations:
     """Implements custody's AuthorizationStore."""
 
     def __init__(
-        self, database: Database, vault: Vault, make_id: Callable[[], str] = lambda: secrets.token_hex(32)
+        self,
+        database: Database,
+        vault: Vault,
+        notices: Notices,
+        make_id: Callable[[], str] = lambda: secrets.token_hex(32),
     ) -> None:
         self._database = database
+        self._notices = notices
         self._seals = Seals(vault, "authorizations")
         self._make_id = make_id
 
@@ -121,7 +126,7 @@ class SqlAuthorizations:
             if evidence.found is not None and state is not AuthorizationState.REVOKED:
                 await self._keep_found(connection, evidence.found, row, evidence.reason, now)
             if state is not before:
-                await record_notice(connection, self._make_id(), evidence, before, state, now)
+                await self._notices.record(connection, self._make_id(), evidence, before, state, now)
         return StateChange(before if known else None, state)
 
     async def put_off_repair(
@@ -204,36 +209,6 @@ def _learned(
     if evidence.authorized_at is not None and evidence.authorized_at > row.event_at:
         values |= {"authorized_at": evidence.authorized_at, "event_at": evidence.authorized_at}
     return values
-
-
-async def record_notice(
-    connection: AsyncConnection,
-    key: str,
-    evidence: Evidence,
-    before: AuthorizationState,
-    state: AuthorizationState,
-    now: datetime,
-) -> None:
-    """Record an event of our own in the inbox, under a lease that has ended: the next sweep handles it."""
-    await connection.execute(
-        insert(events).values(
-            dedup_key=key,
-            issuer=evidence.platform,
-            appid=evidence.appid,
-            kind=EventKind.GATEWAY.value,
-            name=f"wxgate.{state}",
-            openid="",
-            created_at=int(now.timestamp()),
-            received_at=now,
-            source_ip="",
-            fields={"before": before, "state": state, "reason": evidence.reason, "link": evidence.link},
-            state=EventState.HANDLING.value,
-            holder="",
-            lease_until=now,
-            error="",
-            attempts=0,
-        )
-    )
 
 
 def is_pair(platform: str, appid: str) -> ColumnElement[bool]:

@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from wxgate.events.records import (
-    DeliveryState,
     Event,
     EventState,
     Fanout,
@@ -20,7 +19,7 @@ from wxgate.events.records import (
 from wxgate.events.replying import Ruling, Turn, claims, lose_claim, rule
 from wxgate.store.answers import claim_messages
 from wxgate.store.database import Database
-from wxgate.store.event_rows import read_event
+from wxgate.store.event_rows import delivery_row, read_event
 from wxgate.store.group_commit import GroupCommit
 from wxgate.store.tables import Moment, Prose, deliveries, events
 from wxgate.store.upsert import insert_for
@@ -264,7 +263,11 @@ def _read_back(
 
 def _fan_out(connection: Connection, fresh: Sequence[tuple[int, _Record]]) -> None:
     """Queue new events for their subscribers, in the transaction that makes them durable."""
-    rows = [_delivery(event_id, record, each) for event_id, record in fresh for each in record.fanout]
+    rows = [
+        delivery_row(event_id, record.event, each, holder=record.holder, lease_until=record.lease_until)
+        for event_id, record in fresh
+        for each in record.fanout
+    ]
     if rows:
         connection.execute(insert(deliveries), rows)
 
@@ -351,24 +354,6 @@ def _row(record: _Record) -> dict[str, Any]:
 def _size(new: NewEvent) -> int:
     """Count about how many bytes an event takes, to keep it within limits."""
     return 2 * len(new.plain or "") + 200 if new.plain else len(str(new.fields)) + 200
-
-
-def _delivery(event_id: int, record: _Record, fanout: Fanout) -> dict[str, Any]:
-    state = DeliveryState.SENDING if fanout.held else DeliveryState.PENDING
-    return {
-        "subscriber": fanout.subscriber,
-        "event_id": event_id,
-        "appid": record.event.appid,
-        "ordered": fanout.ordered,
-        "state": state.value,
-        "attempts": int(fanout.held),
-        "first_at": record.event.received_at,
-        "not_before": record.event.received_at,
-        "holder": record.holder if fanout.held else None,
-        "lease_until": record.lease_until if fanout.held else None,
-        "error": "",
-        "replays": 0,
-    }
 
 
 def _new(event_id: int, record: _Record) -> Event:

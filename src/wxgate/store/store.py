@@ -21,6 +21,7 @@ from wxgate.store.inbox import SqlInbox
 from wxgate.store.key_uses import SqlKeyUses
 from wxgate.store.keyfile import load_vault
 from wxgate.store.links import SqlLinks
+from wxgate.store.notices import Notices
 from wxgate.store.platforms import SqlPlatforms
 from wxgate.store.policies import SqlPolicies
 from wxgate.store.quota import SqlQuota
@@ -42,6 +43,7 @@ class Store:
     tickets: SqlTickets
     tokens: SqlTokens
     authorizations: SqlAuthorizations
+    notices: Notices
     exchanges: SqlExchanges
     accounts: SqlAccounts
     links: SqlLinks
@@ -69,6 +71,7 @@ class Store:
         parsed = read_url(url)
         await upgrade(parsed)
         database = Database(parsed)
+        notices = Notices()
         try:
             await check_keys(database, vault)
         except BaseException:
@@ -79,7 +82,8 @@ class Store:
             SqlPlatforms(database, vault),
             SqlTickets(database, vault),
             SqlTokens(database, vault),
-            SqlAuthorizations(database, vault),
+            SqlAuthorizations(database, vault, notices),
+            notices,
             SqlExchanges(database, vault),
             SqlAccounts(database),
             SqlLinks(database),
