@@ -91,6 +91,7 @@ class Reception:
         listener: ReceptionListener,
         context: Callable[[str, str], Mapping[str, Any]],
         fanout_of: FanoutOf = lambda new: (),
+        queued: Callable[[], object] = lambda: None,
     ) -> None:
         self._inbox = inbox
         self._handlers = handlers
@@ -101,6 +102,7 @@ class Reception:
         self._listener = listener
         self._context = context
         self._fanout_of = fanout_of
+        self._queued = queued
         self._running: dict[int, _Handling] = {}
 
     async def answer(self, new: NewEvent, message: Message) -> str | None:
@@ -180,9 +182,12 @@ class Reception:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
 
-    def _record(self, new: NewEvent, fanout: Sequence[Fanout] = ()) -> Awaitable[Recorded]:
+    async def _record(self, new: NewEvent, fanout: Sequence[Fanout] = ()) -> Recorded:
         until = self._clock.now() + LEASE
-        return self._inbox.record(new, holder=self._holder, lease_until=until, fanout=fanout)
+        recorded = await self._inbox.record(new, holder=self._holder, lease_until=until, fanout=fanout)
+        if fanout and recorded.fresh:
+            self._queued()
+        return recorded
 
     def _start(
         self,
