@@ -38,3 +38,7 @@ async def test_policies_are_listed_and_removed(store: Store) -> None:
     assert await store.policies.remove_policy("wx1")
     assert not await store.policies.remove_policy("wx1")
     assert set(await store.policies.load_policies(["wx1", "wx2", DEFAULT])) == {"wx2", DEFAULT}
+
+
+async def test_nobody_replies_who_is_no_subscriber(store: Store) -> None:
+    assert not await store.policies.has_subscriber("sub_0123456789ab")

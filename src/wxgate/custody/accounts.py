@@ -1,5 +1,6 @@
 """What WeChat tells of the accounts that authorised us: names, kinds, pictures."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,6 +33,14 @@ COMPLETE_MOST = 100
 FAR_PAST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What never changes about an account."""
+
+    user_name: str
+    kind: str
+
+
 class Accounts:
     """Fetches and keeps account information."""
 
@@ -42,27 +51,35 @@ class Accounts:
         self._component = component
         self._keeper = keeper
         self._clock = clock
-        self._user_names: dict[str, str] = {}
+        self._known: dict[str, _Known] = {}
         self._unknown: dict[str, datetime] = {}
         self._completed_at = FAR_PAST
 
     async def user_name(self, appid: str) -> str:
         """Tell an account's original id (gh_...), or "" while unknown; it never changes, so remember it."""
-        if (known := self._user_names.get(appid)) is not None:
+        known = await self._recall(appid)
+        return known.user_name if known is not None else ""
+
+    async def is_mini_program(self, appid: str) -> bool:
+        """Tell whether an account is known to be a mini program."""
+        known = await self._recall(appid)
+        return known is not None and known.kind == MINI_PROGRAM
+
+    async def _recall(self, appid: str) -> _Known | None:
+        if (known := self._known.get(appid)) is not None:
             return known
         now = self._clock.now()
         if abs(now - self._unknown.get(appid, FAR_PAST)) < RECHECK:
-            return ""
+            return None
         info = await self._store.load(appid)
-        if info is not None and info.user_name:
-            self._unknown.pop(appid, None)
-            self._user_names[appid] = info.user_name
-            return info.user_name
         self._unknown.pop(appid, None)
+        if info is not None and info.user_name:
+            known = self._known[appid] = _Known(info.user_name, info.kind)
+            return known
         self._unknown[appid] = now
         if len(self._unknown) > MOST_UNKNOWN:
             del self._unknown[next(iter(self._unknown))]
-        return ""
+        return None
 
     async def load(self, appid: str) -> AccountInfo | None:
         """Load what is known of an account."""

@@ -137,6 +137,10 @@ class ReplyPolicies(Protocol):
         """Let the default hold for an account again; tell whether there was a policy."""
         ...
 
+    async def has_subscriber(self, subscriber_id: str) -> bool:
+        """Tell whether there is a subscriber of this id, who could be made the replier."""
+        ...
+
 
 class Subscribers(Protocol):
     """Who gets events."""

@@ -13,6 +13,7 @@ from wxgate.custody.registry import Registry
 from wxgate.custody.sources import authorizer_key, component_key, direct_key
 from wxgate.custody.states import LIVE
 from wxgate.errors import NotAuthorized, SeveralIssuers, WeChatError
+from wxgate.events.policies import Party
 from wxgate.protocol.answers import Answer
 from wxgate.protocol.tokens import DIRECT_ISSUER, TokenKey, TokenKind
 from wxgate.secret import AccessToken
@@ -145,6 +146,17 @@ class Calls:
         if await self._registry.direct(appid) is not None:
             issuers.append(DIRECT_ISSUER)
         return issuers or [one.platform for one in found if one.state is AuthorizationState.PENDING]
+
+    async def parties(self, appid: str) -> list[Party]:
+        """List who may speak for an account, with what they were given: live platforms, and `direct`."""
+        found = [
+            Party(one.platform, one.authorized_at, one.func_ids)
+            for one in await self._authorizations.find(AuthorizationFilter(appid=appid))
+            if one.state in LIVE and await self._registry.platform(one.platform) is not None
+        ]
+        if await self._registry.direct(appid) is not None:
+            found.append(Party(DIRECT_ISSUER))
+        return found
 
     async def _nobody(self, appid: str) -> NotAuthorized:
         """Tell an account that left from one that never came."""

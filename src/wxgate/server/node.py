@@ -44,8 +44,10 @@ from wxgate.custody.tickets import Tickets
 from wxgate.custody.transfer import Transfer
 from wxgate.errors import StorageError
 from wxgate.events.handlers import Handlers
+from wxgate.events.planning import Planner
 from wxgate.events.reception import Reception
 from wxgate.events.release_testing import ReleaseTesting
+from wxgate.events.replies import Replies
 from wxgate.protocol.tokens import TokenKind
 from wxgate.server.admission import Admission
 from wxgate.server.calls import Calls
@@ -100,6 +102,8 @@ class Node:
     late_tickets: LateTickets
     key_uses: KeyUses
     release_testing: ReleaseTesting
+    planner: Planner
+    replies: Replies
 
     @classmethod
     async def open(
@@ -215,6 +219,10 @@ class Node:
             clock=clock,
             on_cleared=guarded.forget,
         )
+        planner = Planner(
+            store.policies, clock, parties_of=calls.parties, is_mini_program=accounts.is_mini_program
+        )
+        replies = Replies(store.policies, planner, clock)
         handlers = handlers if handlers is not None else Handlers()
         reception = Reception(
             store.inbox,
@@ -316,6 +324,8 @@ class Node:
             late_tickets,
             key_uses,
             release_testing,
+            planner,
+            replies,
         )  # fmt: skip
 
     async def close(self) -> None:

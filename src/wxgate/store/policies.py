@@ -7,7 +7,7 @@ from sqlalchemy import Row, delete, select
 
 from wxgate.events.policies import Policy, ReplyPolicy
 from wxgate.store.database import Database
-from wxgate.store.tables import reply_policies
+from wxgate.store.tables import reply_policies, subscribers
 from wxgate.store.upsert import put
 
 
@@ -40,6 +40,12 @@ class SqlPolicies:
         async with self._database.write() as connection:
             removed = await connection.execute(delete(reply_policies).where(reply_policies.c.appid == appid))
         return removed.rowcount > 0
+
+    async def has_subscriber(self, subscriber_id: str) -> bool:
+        """Tell whether there is a subscriber of this id."""
+        query = select(subscribers.c.id).where(subscribers.c.id == subscriber_id)
+        async with self._database.read() as connection:
+            return (await connection.execute(query)).first() is not None
 
 
 def _read(row: Row[Any]) -> ReplyPolicy:
