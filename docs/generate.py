@@ -32,7 +32,7 @@ DOCS = Path(__file__).parent
 EXAMPLE = "[dim]Example:[/dim]"
 """What the help of a command puts before its example."""
 
-METAVARS = {str: "TEXT", int: "N", Path: "PATH", list[int]: "N", list[str]: "TEXT"}
+METAVARS = {str: "TEXT", int: "N", float: "SECONDS", Path: "PATH", list[int]: "N", list[str]: "TEXT"}
 
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
 

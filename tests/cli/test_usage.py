@@ -31,6 +31,8 @@ COMMANDS = tuple(
             "quota show",
             "account missing-permission",
             "reconcile",
+            "rehearse",
+            "release-test show",
         ),
     )
 )

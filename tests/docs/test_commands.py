@@ -20,7 +20,16 @@ SHOWN = [(name_of(page), command) for page in pages() for command in commands_of
 
 NAMED = [(name_of(page), command) for page in pages() for command in INLINE.findall(prose(page))]
 
-WITHOUT_WECHAT = ("settings", "platform ", "account add", "account list", "invite", "migrate", "keys ")
+WITHOUT_WECHAT = (
+    "settings",
+    "platform ",
+    "account add",
+    "account list",
+    "invite",
+    "migrate",
+    "keys ",
+    "release-test ",
+)
 """Commands that need nobody but the database."""
 
 
@@ -73,6 +82,7 @@ def runnable(page: Path) -> Iterator[str]:
         "docs/guides/authorization-links.md",
         "docs/guides/emulator.md",
         "docs/guides/several-platforms.md",
+        "docs/guides/release-test.md",
         "docs/reference/settings.md",
     ],
 )

@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.cast import another_node, authorized_account, until
+from tests.cast import add_platform, another_node, authorized_account, until
 from tests.harness import Harness, World
+from tests.server.keys import holder
+from tests.server.test_management import manager
+from wxgate.custody.clients import ClientScope
 from wxgate.custody.records import AuthorizationFilter
 from wxgate.events.handlers import Handlers
 from wxgate.events.release_test import ReleaseLine, ReleaseStep
@@ -167,3 +170,19 @@ async def test_switched_off_the_test_is_left_to_handlers_and_custody(tmp_path: P
         assert push["outcome"] == "reply"
         assert await lines(world) == []
         assert len(await world.node.authorizations.find(AuthorizationFilter())) == 1
+
+
+async def test_the_record_is_read_over_http_by_whom_the_platform_concerns(tmp_path: Path) -> None:
+    async with Harness(tmp_path) as world:
+        await play(world)
+        path = f"/v1/platforms/{world.platform.appid}/release-tests"
+        said = await (await manager(world)).get(path)
+        (run,) = said.document
+        assert (said.status, run["appid"], run["ok"]) == (200, OFFICIAL.appid, True)
+        steps = [step["step"] for step in run["steps"]]
+        assert steps == ["ticket", "authorized", "text", "api_text", "event", "unauthorized"]
+        assert "queryauthcode" not in said.text
+        other = await add_platform(world, ticket=False)
+        narrow = await holder(world, ClientScope.MANAGE, platforms=(other.appid,))
+        assert (await narrow.get(path)).status == 403
+        assert (await narrow.get(f"/v1/platforms/{other.appid}/release-tests")).document == []

@@ -54,7 +54,7 @@ def demo(
     teller = Silent() if as_json else Teller()
     try:
         # The story's own world: nothing of the operator's settings or files takes part in it.
-        _forget_settings()
+        forget_settings()
         with contextlib.chdir(folder):
             show = _Show(folder, teller, Plan(once, as_json, port, emulator_port, seed, fault))
             code = asyncio.run(show.run())
@@ -138,7 +138,7 @@ class _Show:
                     "--port", str(self._plan.emulator_port), log=self._folder / "emulator.log",
                 ),
             )  # fmt: skip
-            _set_environment(self._folder, emulator.url)
+            set_environment(self._folder, emulator.url)
             self._teller.note("starting the gateway")
             arguments = ("serve", "--app", APP, "--port", str(self._plan.port))
             gateway = await self._start(stack, Child(*arguments, log=self._folder / "gateway.log"))
@@ -246,13 +246,14 @@ class _Show:
             self._show_logs()
 
 
-def _forget_settings() -> None:
+def forget_settings() -> None:
+    """Take every setting out of the environment."""
     for name in list(os.environ):
         if name.upper().startswith(PREFIX) and name.upper() != DEBUG:
             del os.environ[name]
 
 
-def _set_environment(folder: Path, emulator: str) -> None:
+def set_environment(folder: Path, emulator: str) -> None:
     """Set what both our own node and the gateway process read."""
     values = {
         "DATABASE_URL": f"sqlite:///{folder / 'wxgate.db'}",

@@ -25,6 +25,8 @@ from wxgate.cli import (
     platform,
     quota,
     reconcile,
+    rehearse,
+    release_test,
     serve,
     settings,
     token,
@@ -45,6 +47,7 @@ app = typer.Typer(
 app.command("demo", rich_help_panel="Run")(demo.demo)
 app.command("serve", rich_help_panel="Run")(serve.serve)
 app.command("emulator", rich_help_panel="Run")(emulator.emulator)
+app.command("rehearse", rich_help_panel="Run")(rehearse.rehearse)
 app.add_typer(platform.app, name="platform", rich_help_panel="Set up")
 app.add_typer(account.app, name="account", rich_help_panel="Set up")
 app.add_typer(client.app, name="client", rich_help_panel="Set up")
@@ -60,6 +63,7 @@ app.command("token", rich_help_panel="Use")(token.token)
 app.command("explain", rich_help_panel="Use")(explain.explain)
 app.command("reconcile", rich_help_panel="Use")(reconcile.reconcile)
 app.add_typer(quota.app, name="quota", rich_help_panel="Use")
+app.add_typer(release_test.app, name="release-test", rich_help_panel="Use")
 app.command("decrypt", rich_help_panel="Use")(decrypt.decrypt)
 
 

@@ -84,6 +84,21 @@ class ReleaseRun:
         outcomes = {line.ok for line in self.lines}
         return False if False in outcomes else None if None in outcomes else True
 
+    def as_document(self) -> dict[str, object]:
+        """Describe the run for machines."""
+        steps = [
+            {
+                "step": line.step,
+                "at": line.at,
+                "ok": line.ok,
+                "received": line.received,
+                "answered": line.answered,
+                "reason": line.reason,
+            }
+            for line in self.lines
+        ]
+        return {"platform": self.platform, "appid": self.appid, "ok": self.ok, "steps": steps}
+
 
 def recognise(appid: str, message: Message) -> Question | None:
     """Tell what a message to one of WeChat's test accounts asks; None where it asks nothing.

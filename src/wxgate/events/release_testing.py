@@ -23,7 +23,15 @@ from wxgate.clock import Clock
 from wxgate.errors import Busy, CodeRejected, GatewayError, UpstreamError, told
 from wxgate.events.ports import ReleaseTests
 from wxgate.events.records import NewEvent
-from wxgate.events.release_test import Question, ReleaseLine, ReleaseStep, recognise, without_code
+from wxgate.events.release_test import (
+    Question,
+    ReleaseLine,
+    ReleaseRun,
+    ReleaseStep,
+    recognise,
+    runs,
+    without_code,
+)
 from wxgate.protocol.messages import Message
 from wxgate.protocol.official_tests import TEST_ACCOUNTS, api_answer
 from wxgate.protocol.pushes import Authorized, ComponentEvent, Unauthorized
@@ -180,6 +188,10 @@ class ReleaseTesting:
         if (begun := await self._begin(job)) is not None:
             self._start(begun)
         return None
+
+    async def runs(self, platform: str | None = None) -> list[ReleaseRun]:
+        """List the runs that are kept, the newest first."""
+        return runs(await self._store.find_lines(platform))
 
     async def sweep(self) -> int:
         """Take over jobs whose node died; return how many."""

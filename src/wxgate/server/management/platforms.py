@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from wxgate.custody.records import AuthorizationState, LinkChoices, Platform
+from wxgate.events.release_test import ReleaseStep
 from wxgate.server.management.given import Given
 from wxgate.server.management.keys import KeysOut, keys_out
 from wxgate.server.management.scope import Caller, need_platform
@@ -84,6 +85,26 @@ class MissingOut(BaseModel):
     lacking: list[LackingOut]
 
 
+class ReleaseStepOut(BaseModel):
+    """One step of WeChat's release test; `ok` is null while a code is being exchanged."""
+
+    step: ReleaseStep
+    at: datetime
+    ok: bool | None
+    received: str
+    answered: str
+    reason: str
+
+
+class ReleaseRunOut(BaseModel):
+    """One run of WeChat's release test with one of its accounts."""
+
+    platform: str
+    appid: str
+    ok: bool | None
+    steps: list[ReleaseStepOut]
+
+
 def make_router(node: Node) -> APIRouter:
     """Make the routes."""
     router = APIRouter(tags=["platforms"])
@@ -126,6 +147,14 @@ def make_router(node: Node) -> APIRouter:
         need_platform(caller, platform)
         report = await node.missing.report(platform, set_id)
         return MissingOut.model_validate(asdict(report))
+
+    @router.get("/platforms/{platform}/release-tests")
+    async def list_release_tests(caller: Caller, platform: str) -> list[ReleaseRunOut]:
+        """List how WeChat's release tests (全网发布检测) of a platform went, the newest first."""
+        need_platform(caller, platform)
+        await node.registry.require_platform(platform)
+        runs = await node.release_testing.runs(platform)
+        return [ReleaseRunOut.model_validate(run.as_document()) for run in runs]
 
     return router
 
