@@ -30,6 +30,8 @@ COMMANDS = tuple(
             "quota rid",
             "quota show",
             "account missing-permission",
+            "audit list",
+            "audit watch",
             "reconcile",
             "rehearse",
             "release-test show",

@@ -18,6 +18,7 @@ SHARING = {
         "answers",
         "authorizations",
         "clients",
+        "code_audits",
         "configuration",
         "duties",
         "exchanges",

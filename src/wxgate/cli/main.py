@@ -11,6 +11,7 @@ from wxgate import __version__
 from wxgate.cli import (
     account,
     apply,
+    audit,
     call,
     client,
     decrypt,
@@ -61,6 +62,7 @@ app.command("settings", rich_help_panel="Set up")(settings.settings)
 app.command("call", rich_help_panel="Use")(call.call)
 app.command("token", rich_help_panel="Use")(token.token)
 app.command("explain", rich_help_panel="Use")(explain.explain)
+app.add_typer(audit.app, name="audit", rich_help_panel="Use")
 app.command("reconcile", rich_help_panel="Use")(reconcile.reconcile)
 app.add_typer(quota.app, name="quota", rich_help_panel="Use")
 app.add_typer(release_test.app, name="release-test", rich_help_panel="Use")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from wxgate.events.audit_records import AuditState, CodeAudit
 from wxgate.events.policies import ReplyPolicy
 from wxgate.events.records import (
     Backlog,
@@ -325,4 +326,36 @@ class ReleaseTests(Protocol):
 
     async def find_lines(self, platform: str | None = None, *, limit: int = 200) -> Sequence[ReleaseLine]:
         """List lines without their codes, newest first."""
+        ...
+
+
+class CodeAuditStore(Protocol):
+    """Audits of mini programs' code."""
+
+    async def note(self, audit: CodeAudit) -> bool:
+        """Insert an audit unless it is there; return whether it was new."""
+        ...
+
+    async def load(self, appid: str, audit_id: str) -> CodeAudit | None:
+        """Load one audit."""
+        ...
+
+    async def find(
+        self,
+        *,
+        appid: str | None = None,
+        platform: str | None = None,
+        state: AuditState | None = None,
+        open_only: bool = False,
+        limit: int = 20,
+    ) -> Sequence[CodeAudit]:
+        """List audits, newest first; `open_only` those that have no result yet."""
+        ...
+
+    async def claim(self, *, now: datetime, until: datetime, limit: int) -> Sequence[CodeAudit]:
+        """Take what is due, oldest first, and have it due again at `until`; each goes to one caller."""
+        ...
+
+    async def change(self, audit: CodeAudit, *, before: AuditState) -> bool:
+        """Replace an audit, if its state is still `before`; return whether it was."""
         ...

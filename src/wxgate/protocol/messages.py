@@ -277,11 +277,20 @@ class VerificationEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeAuditEvent(Event):
-    """The audit of a mini program's code ended or is late: weapp_audit_success, _fail or _delay."""
+    """The audit of a mini program's code ended or is late: weapp_audit_success, _fail or _delay.
+
+    `audit_id` is known where the gateway asked for the result; WeChat's own push does not name it.
+    """
 
     at: int | None = number("SuccTime", "FailTime", "DelayTime")
     reason: str = text("Reason", "reason")
     screenshot: str = text("ScreenShot")
+    audit_id: str = text("auditid")
+
+    @property
+    def polled(self) -> bool:
+        """Whether the gateway asked for the result, because no push of it came."""
+        return self.raw.get("polled") == "1"
 
     @property
     def screenshots(self) -> tuple[str, ...]:

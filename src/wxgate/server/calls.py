@@ -1,8 +1,10 @@
 """Calls on behalf of accounts: the right token is put in, and a rejected one is renewed and replayed once."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import structlog
 
 from wxgate.client.api import WeChatApi
 from wxgate.client.transport import DEFAULT_TIMEOUT
@@ -12,12 +14,21 @@ from wxgate.custody.records import AuthorizationFilter, AuthorizationState
 from wxgate.custody.registry import Registry
 from wxgate.custody.sources import authorizer_key, component_key, direct_key
 from wxgate.custody.states import LIVE
-from wxgate.errors import NotAuthorized, SeveralIssuers, WeChatError
+from wxgate.errors import GatewayError, NotAuthorized, SeveralIssuers, WeChatError
 from wxgate.events.policies import Party
 from wxgate.protocol.answers import Answer
 from wxgate.protocol.tokens import DIRECT_ISSUER, TokenKey, TokenKind
 from wxgate.secret import AccessToken
 from wxgate.server.explainer import Explainer
+
+log = structlog.get_logger("wxgate.calls")
+
+OnAnswer = Callable[[TokenKey, str, Answer], Awaitable[None]]
+"""Hears of every call that WeChat answered well."""
+
+
+async def _nothing(key: TokenKey, path: str, answer: Answer) -> None:
+    """Take no note of a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +38,7 @@ class Caller:
     _api: WeChatApi
     _keeper: TokenKeeper
     _explainer: Explainer
+    _on_answer: OnAnswer
     key: TokenKey
 
     async def call(
@@ -50,10 +62,15 @@ class Caller:
             )
 
         try:
-            return await self._keeper.using(self.key, send)
+            answer = await self._keeper.using(self.key, send)
         except WeChatError as error:
             await self._explainer.explain(error, self.key.issuer, self.key.account)
             raise
+        try:
+            await self._on_answer(self.key, path, answer)
+        except GatewayError as error:  # what WeChat did is done, and the caller must learn of it
+            log.warning("call.not_noted", path=path, appid=self.key.account, error=str(error))
+        return answer
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         """GET a path and return the decoded answer (bytes where it is a file)."""
@@ -103,12 +120,14 @@ class Calls:
         authorizations: AuthorizationStore,
         registry: Registry,
         explainer: Explainer,
+        on_answer: OnAnswer = _nothing,
     ) -> None:
         self._api = api
         self._keeper = keeper
         self._authorizations = authorizations
         self._registry = registry
         self._explainer = explainer
+        self._on_answer = on_answer
 
     def account(self, appid: str, *, issuer: str | None = None) -> Account:
         """Name an account; nothing is looked up yet."""
@@ -116,7 +135,7 @@ class Calls:
 
     def platform(self, appid: str) -> Caller:
         """Call as a platform, with its component token."""
-        return Caller(self._api, self._keeper, self._explainer, component_key(appid))
+        return Caller(self._api, self._keeper, self._explainer, self._on_answer, component_key(appid))
 
     async def caller(self, appid: str, issuer: str | None = None) -> Caller:
         """Return the caller for an account; without an issuer there must be exactly one that may act."""
@@ -130,7 +149,7 @@ class Calls:
             )
         chosen = issuers[0]
         key = direct_key(appid) if chosen == DIRECT_ISSUER else authorizer_key(chosen, appid)
-        return Caller(self._api, self._keeper, self._explainer, key)
+        return Caller(self._api, self._keeper, self._explainer, self._on_answer, key)
 
     async def issuers(self, appid: str) -> list[str]:
         """List who may act for an account: platforms with a live authorization, and `direct`.
@@ -157,6 +176,18 @@ class Calls:
         if await self._registry.direct(appid) is not None:
             found.append(Party(DIRECT_ISSUER))
         return found
+
+    async def acting_platform(self, appid: str) -> str:
+        """Find the one platform that acts for an account, for what only platforms may ask."""
+        platforms = [issuer for issuer in await self.issuers(appid) if issuer != DIRECT_ISSUER]
+        if not platforms:
+            raise await self._nobody(appid)
+        if len(platforms) > 1:
+            raise SeveralIssuers(
+                f"several platforms may act for {appid}: {', '.join(platforms)}; say which one (issuer)",
+                issuers=tuple(platforms),
+            )
+        return platforms[0]
 
     async def _nobody(self, appid: str) -> NotAuthorized:
         """Tell an account that left from one that never came."""

@@ -85,6 +85,12 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.code_audits = Counter(
+            "wxgate_code_audits_total",
+            "Audits of mini programs' code that came to another state, by how that became known.",
+            ["state", "source"],
+            registry=self.registry,
+        )
         self.odd_pushes = Counter(
             "wxgate_odd_pushes_total",
             "Component events kept with fields that are not as WeChat documents them, by InfoType.",

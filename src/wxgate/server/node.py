@@ -43,12 +43,14 @@ from wxgate.custody.targets import Targets
 from wxgate.custody.tickets import Tickets
 from wxgate.custody.transfer import Transfer
 from wxgate.errors import StorageError
+from wxgate.events.code_audits import CodeAudits
 from wxgate.events.handlers import Handlers
 from wxgate.events.planning import Planner
 from wxgate.events.reception import Reception
 from wxgate.events.release_testing import ReleaseTesting
 from wxgate.events.replies import Replies
-from wxgate.protocol.tokens import TokenKind
+from wxgate.protocol.answers import Answer
+from wxgate.protocol.tokens import TokenKey, TokenKind
 from wxgate.server.admission import Admission
 from wxgate.server.calls import Calls
 from wxgate.server.explainer import ExplainedTokens, Explainer, ExplainingApi
@@ -104,6 +106,7 @@ class Node:
     release_testing: ReleaseTesting
     planner: Planner
     replies: Replies
+    code_audits: CodeAudits
 
     @classmethod
     async def open(
@@ -210,7 +213,23 @@ class Node:
         targets = Targets(store.authorizations, registry, store.labels, clock)
         audit = Audit(store.audit, clock, keep=timedelta(days=settings.audit_days))
         admission = Admission(store.clients, audit, clock)
-        calls = Calls(api, keeper, store.authorizations, registry, explainer)
+
+        async def note_call(key: TokenKey, path: str, answer: Answer) -> None:
+            await code_audits.called(key.issuer, key.account, path, answer.data)
+
+        async def ask(platform: str, appid: str, path: str, json: Any) -> Any:
+            account = calls.account(appid, issuer=platform)
+            return await (account.get(path) if json is None else account.post(path, json=json))
+
+        calls = Calls(api, keeper, store.authorizations, registry, explainer, note_call)
+        code_audits = CodeAudits(
+            store.code_audits,
+            store.inbox,
+            clock,
+            ask=ask,
+            user_name=accounts.user_name,
+            on_settled=lambda state, source: metrics.code_audits.labels(state, source).inc(),
+        )
         quotas = Quotas(
             store.quota,
             api=QuotaApi(explaining),
@@ -280,6 +299,7 @@ class Node:
             enabled=settings.release_test,
         )
         runner = Runner(
+            code_audits=code_audits,
             key_uses=key_uses,
             renewals=renewals,
             late_tickets=late_tickets,
@@ -326,6 +346,7 @@ class Node:
             release_testing,
             planner,
             replies,
+            code_audits,
         )  # fmt: skip
 
     async def close(self) -> None:

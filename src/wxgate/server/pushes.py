@@ -20,6 +20,7 @@ import structlog
 from wxgate.custody.records import DirectAccount, Exchange, Platform
 from wxgate.custody.registry import Served
 from wxgate.errors import InvalidPush, StalePush, StorageError, UnknownReceiver, WrongAppid
+from wxgate.events.code_audits import TOLD_BEFORE
 from wxgate.events.records import EventKind, NewEvent
 from wxgate.events.release_test import Question
 from wxgate.events.release_testing import NOTE as RELEASE_TEST
@@ -32,7 +33,7 @@ from wxgate.protocol.envelope import (
     open_push,
     seal_reply,
 )
-from wxgate.protocol.messages import Event, Message, dedup_key, parse_message
+from wxgate.protocol.messages import CodeAuditEvent, Event, Message, dedup_key, parse_message
 from wxgate.protocol.pushes import (
     ComponentEvent,
     Unauthorized,
@@ -204,6 +205,9 @@ class Pushes:
             log.warning("push.not_authorized", platform=platform, appid=appid, name=new.name)
             await self._node.reception.note(new, "the account is not authorised to this platform")
             return Answer(SUCCESS, "not_authorized")
+        if isinstance(message, CodeAuditEvent) and await self._node.code_audits.pushed(new, message):
+            await self._node.reception.note(new, TOLD_BEFORE)
+            return Answer(SUCCESS, "told_before")
         return await self._answer(keys, opened, new, message)
 
     async def _answer_release_test(

@@ -17,6 +17,7 @@ from wxgate.custody.reconciling import Reconciler
 from wxgate.custody.renewals import Renewals
 from wxgate.custody.sources import component_key
 from wxgate.errors import GatewayError
+from wxgate.events.code_audits import CodeAudits
 from wxgate.events.notices import parse_notice
 from wxgate.events.reception import Reception, Subject
 from wxgate.events.records import Event, EventKind
@@ -61,6 +62,7 @@ class Runner:
         release_testing: ReleaseTesting,
         reconciler: Reconciler,
         key_uses: KeyUses,
+        code_audits: CodeAudits,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -75,6 +77,7 @@ class Runner:
         self._release_testing = release_testing
         self._reconciler = reconciler
         self._key_uses = key_uses
+        self._code_audits = code_audits
         self._clock = clock
         self._tasks: list[asyncio.Task[None]] = []
         self._slow: dict[str, asyncio.Task[None]] = {}
@@ -118,6 +121,7 @@ class Runner:
         if self._ticks % INFO_TICKS == 0:
             self._begin("account information", self._accounts.complete)
             self._begin("old audit lines", self._audit.prune)
+            self._begin("audits of code", self._code_audits.sweep)
             steps += (self._keeper.note_uses, self._key_uses.write)
         self._ticks += 1
         for step in steps:

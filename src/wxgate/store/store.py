@@ -12,6 +12,7 @@ from wxgate.store.answers import SqlAnswers
 from wxgate.store.audit import SqlAudit
 from wxgate.store.authorizations import SqlAuthorizations
 from wxgate.store.clients import SqlClients, SqlLabels
+from wxgate.store.code_audits import SqlCodeAudits
 from wxgate.store.configuration import SqlConfiguration
 from wxgate.store.database import Database, read_url
 from wxgate.store.duties import SqlDuties
@@ -61,6 +62,7 @@ class Store:
     key_uses: SqlKeyUses
     release_tests: SqlReleaseTests
     answers: SqlAnswers
+    code_audits: SqlCodeAudits
 
     @classmethod
     async def open(cls, url: str, vault: Vault) -> Self:
@@ -101,6 +103,7 @@ class Store:
             SqlKeyUses(database),
             SqlReleaseTests(database, vault),
             SqlAnswers(database),
+            SqlCodeAudits(database),
         )
 
     async def ping(self) -> bool:

@@ -453,6 +453,9 @@ audits = Table(
     Column("next_check_at", Moment),
     Column("source", Name(8), nullable=False),
     Column("reason", Prose, nullable=False),
+    Column("screenshot", Prose, nullable=False),
+    # False while a result that was found by asking has not become an event yet.
+    Column("told", Boolean, nullable=False),
     Index(
         "ix_audits_next_check_at",
         "next_check_at",

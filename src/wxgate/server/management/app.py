@@ -31,7 +31,7 @@ from wxgate.errors import (
 )
 from wxgate.secret import trace_of
 from wxgate.server.asgi import Receive, Scope, Send, client_ip, header, read_body
-from wxgate.server.management import accounts, clients, configuration, platforms, quotas, reconciling
+from wxgate.server.management import accounts, audits, clients, configuration, platforms, quotas, reconciling
 from wxgate.server.management.described import described
 from wxgate.server.management.scope import calling, check_given, need_manage
 from wxgate.server.node import Node
@@ -143,7 +143,7 @@ def _make_routes(node: Node) -> FastAPI:
         link = error.link if isinstance(error, NotAuthorized) else ""
         return _as_response(refuse(error, link, narrow=not calling(request).reach.is_everything))
 
-    for module in (platforms, accounts, configuration, quotas, reconciling, clients):
+    for module in (platforms, accounts, audits, configuration, quotas, reconciling, clients):
         app.include_router(module.make_router(node), prefix="/v1", dependencies=[Depends(check_given)])
     app.openapi = openapi  # type: ignore[method-assign]  # this is how FastAPI takes another one
     return app

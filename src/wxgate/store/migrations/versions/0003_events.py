@@ -234,6 +234,8 @@ def _add_audits() -> None:
         sa.Column("next_check_at", Moment(), nullable=True),
         sa.Column("source", sa.String(length=8), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("screenshot", sa.Text(), nullable=False),
+        sa.Column("told", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("appid", "audit_id", name=op.f("pk_audits")),
     )
     op.create_index(
