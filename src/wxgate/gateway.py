@@ -52,11 +52,11 @@ class Gateway:
         given = {name: value for name, value in flags.items() if value is not None}
         return load_settings(**{**self._overrides, **given})
 
-    def asgi(self, settings: Settings | None = None, *, clock: Clock | None = None) -> ASGIApp:
+    def asgi(self, settings: Settings | None = None) -> ASGIApp:
         """Make the ASGI application; its lifespan opens the gateway, unless it is open, and closes it."""
 
         async def open_node() -> Node:
-            return self._node or await self._open(settings, clock)
+            return self._node or await self._open(settings)
 
         return create_app(open_node, lambda _: self._close())
 

@@ -174,6 +174,27 @@ async def account_names(world: World) -> list[str]:
     return [account.nick_name for account in world.emulator.world.accounts.values()]
 
 
+async def test_what_is_wrong_with_a_gateway_is_told_to_the_test() -> None:
+    gateway = Gateway()
+    with pytest.raises(ConfigError, match="WXGATE_DATABASE_URL"):
+        async with wechat(gateway, database_url="postgresql://wxgate@127.0.0.1:1/wxgate"):
+            pass
+    assert not gateway.is_open
+
+
+async def test_wechat_tries_again_and_apologises_as_its_switches_say() -> None:
+    async with wechat(Gateway()) as world:
+        user = await world.user()
+        await world.emulator.control(
+            "POST", "platforms", {"appid": world.platform, "messages_url": f"{world.url}/x"}
+        )
+        await world.switch(message_attempts=2)
+        answer = await user.says("hello")
+
+        assert (answer.outcome, answer.status, answer.attempts, answer.fault) == ("bad_status", 404, 2, True)
+        assert [seen.source for seen in await user.sees()] == ["fault_notice"]
+
+
 async def test_an_open_gateway_is_not_touched(tmp_path: Any) -> None:
     async with Gateway(f"sqlite:///{tmp_path / 'own.db'}", key_file=tmp_path / "own.key") as gateway:
         with pytest.raises(ConfigError, match="is open"):

@@ -8,7 +8,7 @@ async with wechat(gateway) as world:
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -163,6 +163,10 @@ class World:
         """Let WeChat's API fail on the next call of a path: delay, hang, cut, status or errcode."""
         await self.control("POST", "faults", path=path, action=action, **more)
 
+    async def switch(self, **switches: Any) -> None:
+        """Turn switches of WeChat, such as `push_timeout=0.5` where nobody wants to wait five seconds."""
+        await self.control("POST", "switches", **switches)
+
     async def calls(self, path: str = "/") -> list[dict[str, Any]]:
         """List the calls of the API that reached WeChat, with their answers."""
         found: list[dict[str, Any]] = await self.control("GET", f"calls?path={path}")
@@ -212,8 +216,9 @@ async def wechat(
         raise ConfigError("the gateway is open, on its own database; give wechat() one that is not")
     clock = ShiftedClock()
     with TemporaryDirectory(prefix="wxgate-") as folder:
-        async with RunningEmulator(seed=seed) as emulator:
-            listener = listen()
+        async with AsyncExitStack() as stack:
+            emulator = await stack.enter_async_context(RunningEmulator(seed=seed))
+            listener = stack.enter_context(listen())
             url = url_of(listener)
             made_for_tests = {
                 "database_url": f"sqlite:///{Path(folder) / 'wxgate.db'}",
@@ -226,14 +231,16 @@ async def wechat(
                 "outbound_proxy": "",
                 "development_clock_url": "",
             }
-            app = gateway.asgi(gateway.settings(**made_for_tests | settings), clock=clock)
-            async with serving(app, listener):
-                platform = await _register(emulator, gateway, url, clock)
-                world = World(gateway, emulator, url, platform, clock)
-                await world.control("POST", "act/ticket", platform=platform)
-                if account:
-                    await world.add_account()
-                yield world
+            # Opened here and not by the server, so that the test is told what is wrong with the gateway.
+            await gateway._open(gateway.settings(**made_for_tests | settings), clock)
+            stack.push_async_callback(gateway._close)
+            await stack.enter_async_context(serving(gateway.asgi(), listener))
+            platform = await _register(emulator, gateway, url, clock)
+            world = World(gateway, emulator, url, platform, clock)
+            await world.control("POST", "act/ticket", platform=platform)
+            if account:
+                await world.add_account()
+            yield world
 
 
 async def _register(emulator: RunningEmulator, gateway: Gateway, url: str, clock: ShiftedClock) -> str:
