@@ -17,6 +17,7 @@ NOTICES = (
     "wxa_nickname_audit",
     "wxa_category_audit",
     "wxa_privacy_apply",
+    "wxa_illegal_record",
     "wxa_appeal_record",
     "wxa_media_check",
     "qualification_verify_success",

@@ -253,6 +253,12 @@ def test_every_type_of_message_is_typed(
             {"api_name": "wx.choosePoi", "audit_id": "5", "status": 4},
         ),
         (
+            "wxa_illegal_record",
+            {"illegal_record_id": "1", "appid": "wx", "illegal_reason": "r", "rule_name": "n"},
+            m.ViolationEvent,
+            {"illegal_record_id": "1", "reason": "r", "rule_name": "n", "punished_at": None},
+        ),
+        (
             "wxa_appeal_record",
             {
                 "appeal_record_id": 1,

@@ -54,6 +54,15 @@ _NOTICES: Mapping[str, Mapping[str, Any]] = {
             "status": 2,
         }
     },
+    "wxa_illegal_record": {
+        "illegal_record_id": "emulated-record",
+        "appid": "wx0000000000000000",
+        "create_time": "now",
+        "illegal_reason": "违规",
+        "illegal_content": "",
+        "rule_url": "https://example.com/rule",
+        "rule_name": "规则",
+    },
     "wxa_appeal_record": {
         "appeal_record_id": 100,
         "appid": "wx0000000000000000",

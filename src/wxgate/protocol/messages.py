@@ -330,6 +330,19 @@ class PrivacyAuditEvent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ViolationEvent(Event):
+    """A mini program was punished for breaking a rule."""
+
+    illegal_record_id: str = text("illegal_record_id")
+    appid: str = text("appid")
+    punished_at: int | None = number("create_time")
+    reason: str = text("illegal_reason")
+    content: str = text("illegal_content")
+    rule_name: str = text("rule_name")
+    rule_url: str = text("rule_url")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AppealMaterial:
     """One thing that was punished, and what was said and shown against it."""
 
@@ -443,6 +456,7 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
     "wxa_nickname_audit": NicknameAuditEvent,
     "wxa_category_audit": CategoryAuditEvent,
     "wxa_privacy_apply": PrivacyAuditEvent,
+    "wxa_illegal_record": ViolationEvent,
     "wxa_appeal_record": AppealEvent,
     "wxa_media_check": MediaCheckEvent,
     "debug_demo": DebugEvent,
