@@ -48,6 +48,7 @@ async def open_all(store: Store) -> list[object]:
         job,
         token.token.reveal(),
         *(one.refresh_token for one in found),
+        *await store.subscribers.list_subscribers(),
     ]
 
 

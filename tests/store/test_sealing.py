@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from tests.store.moments import NOW, TTL, after
 from tests.store.test_platforms import DIRECT, PLATFORM
 from tests.store.test_release_tests import TESTED
+from tests.store.test_subscribers import SUBSCRIBER
 from wxgate.custody.records import (
     AuthorizationFilter,
     ExchangeSource,
@@ -34,7 +35,7 @@ KEY = TokenKey("wxplatform", "wxaccount", TokenKind.AUTHORIZER)
 SECRETS = (
     *("platform-secret", "direct-secret", "redirect-key", "current-token", "previous-token", "k" * 43),
     *("ticket@@@value", "the-auth-code", "the-refresh-token", "the-next-refresh-token", "the-access-token"),
-    "the-tested-code",
+    *("the-tested-code", "whsec_current", "whsec_previous", "subscriber-token", "s" * 43),
 )
 
 
@@ -64,6 +65,7 @@ async def fill(store: Store) -> None:
         now=NOW,
     )
     await store.release_tests.begin(TESTED)
+    await store.subscribers.add(SUBSCRIBER)
 
 
 async def test_the_bytes_of_the_database_hold_no_secret(store: Store, database_url: str) -> None:

@@ -261,15 +261,18 @@ class EventLog(Protocol):
         """Delete all events of a person, their deliveries, replies and push-log lines; return how many."""
         ...
 
-    async def prune(self, kind: EventKind, *, before: datetime, most_bytes: int | None, limit: int) -> int:
-        """Delete events that are older than `before`, or the oldest beyond so many bytes; finished ones only.
+    async def prune(
+        self, kind: EventKind, *, now: datetime, before: datetime, most_bytes: int | None, limit: int
+    ) -> int:
+        """Delete events that are older than `before`, or the oldest beyond so many bytes.
 
-        At most `limit` in one transaction; returns how many.
+        What is being handled, still on its way to a subscriber or has only just come is left. At most
+        `limit` in one transaction; returns how many.
         """
         ...
 
-    async def redact(self, *, before: datetime, limit: int) -> int:
-        """Take the text out of finished messages received before; return how many."""
+    async def redact(self, *, now: datetime, before: datetime, limit: int) -> int:
+        """Take the text out of messages received before, but for those still needed; return how many."""
         ...
 
 

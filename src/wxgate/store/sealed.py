@@ -10,6 +10,7 @@ from wxgate.store.tables import (
     exchanges,
     platforms,
     release_tests,
+    subscribers,
     tickets,
     tokens,
 )
@@ -51,5 +52,6 @@ SEALED = (
     _sealed(authorizations, "refresh_token"),
     _sealed(exchanges, "code", "platform", "fingerprint"),
     _sealed(release_tests, "code", "event_key", "step"),
+    _sealed(subscribers, "secrets"),
 )
 """What key rotation seals anew."""

@@ -15,7 +15,9 @@ from wxgate.store.clients import SqlClients, SqlLabels
 from wxgate.store.code_audits import SqlCodeAudits
 from wxgate.store.configuration import SqlConfiguration
 from wxgate.store.database import Database, read_url
+from wxgate.store.deliveries import SqlDeliveries
 from wxgate.store.duties import SqlDuties
+from wxgate.store.event_log import SqlEventLog
 from wxgate.store.exchanges import SqlExchanges
 from wxgate.store.fitting_keys import check_keys, holds_secrets
 from wxgate.store.inbox import SqlInbox
@@ -25,10 +27,12 @@ from wxgate.store.links import SqlLinks
 from wxgate.store.notices import Notices
 from wxgate.store.platforms import SqlPlatforms
 from wxgate.store.policies import SqlPolicies
+from wxgate.store.push_log import SqlPushLog
 from wxgate.store.quota import SqlQuota
 from wxgate.store.release_tests import SqlReleaseTests
 from wxgate.store.rotation import SqlRotation
 from wxgate.store.schema import upgrade
+from wxgate.store.subscribers import SqlSubscribers
 from wxgate.store.tickets import SqlTickets
 from wxgate.store.tokens import SqlTokens
 from wxgate.store.transfer import SqlTransfer
@@ -63,6 +67,10 @@ class Store:
     release_tests: SqlReleaseTests
     answers: SqlAnswers
     code_audits: SqlCodeAudits
+    subscribers: SqlSubscribers
+    deliveries: SqlDeliveries
+    event_log: SqlEventLog
+    push_log: SqlPushLog
 
     @classmethod
     async def open(cls, url: str, vault: Vault) -> Self:
@@ -104,6 +112,10 @@ class Store:
             SqlReleaseTests(database, vault),
             SqlAnswers(database),
             SqlCodeAudits(database),
+            SqlSubscribers(database, vault),
+            SqlDeliveries(database),
+            SqlEventLog(database),
+            SqlPushLog(database),
         )
 
     async def ping(self) -> bool:
@@ -112,7 +124,7 @@ class Store:
 
     async def close(self) -> None:
         """Commit what is waiting and close."""
-        await self.inbox.drain()
+        await asyncio.gather(self.inbox.drain(), self.deliveries.drain(), self.subscribers.drain())
         await self.database.close()
 
 

@@ -303,7 +303,8 @@ events = Table(
     UniqueConstraint("dedup_key"),
     Index(None, "state", "lease_until"),
     Index(None, "appid", "id"),
-    Index(None, "kind", "received_at"),
+    # With the size, so that what a kind takes is summed up in the index alone.
+    Index(None, "kind", "received_at", "size"),
     Index(None, "openid"),
     Index(None, "position", unique=True),
     Index(
@@ -374,8 +375,25 @@ deliveries = Table(
     Column("replays", Integer, nullable=False),
     UniqueConstraint("subscriber", "event_id"),
     Index(None, "event_id"),
-    Index(None, "subscriber", "state", "not_before"),
-    Index(None, "subscriber", "appid", "state", "id"),
+    Index(None, "subscriber", "state", "not_before", "id"),
+    # The lanes of ordered subscribers: one look finds the next account, one the first of its deliveries.
+    Index(
+        "ix_deliveries_lanes",
+        "subscriber",
+        "appid",
+        "state",
+        "id",
+        postgresql_where=text("state IN ('pending', 'sending')"),
+        sqlite_where=text("state IN ('pending', 'sending')"),
+    ),
+)
+
+# Numbers that only ever grow, whatever is deleted.
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Name(32), primary_key=True),
+    Column("value", BigInteger, nullable=False),
 )
 
 reply_policies = Table(

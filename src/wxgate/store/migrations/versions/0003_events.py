@@ -24,6 +24,7 @@ def downgrade() -> None:
     """Take it away again."""
     for table in (
         "answers",
+        "counters",
         "subscribers",
         "deliveries",
         "reply_policies",
@@ -38,7 +39,7 @@ def downgrade() -> None:
         "ix_events_reply_state",
         "ix_events_position",
         "ix_events_openid",
-        "ix_events_kind_received_at",
+        "ix_events_kind_received_at_size",
     ):
         op.drop_index(index, table_name="events")
     for column in (
@@ -66,7 +67,9 @@ def _widen_events() -> None:
     op.add_column("events", sa.Column("replier", sa.String(length=64), server_default="", nullable=False))
     op.add_column("events", sa.Column("position", sa.BigInteger(), nullable=True))
     op.add_column("events", sa.Column("redacted_at", Moment(), nullable=True))
-    op.create_index(op.f("ix_events_kind_received_at"), "events", ["kind", "received_at"], unique=False)
+    op.create_index(
+        op.f("ix_events_kind_received_at_size"), "events", ["kind", "received_at", "size"], unique=False
+    )
     op.create_index(op.f("ix_events_openid"), "events", ["openid"], unique=False)
     op.create_index(op.f("ix_events_position"), "events", ["position"], unique=True)
     op.create_index(
@@ -85,6 +88,15 @@ def _widen_events() -> None:
         postgresql_where=sa.text("position IS NULL"),
         sqlite_where=sa.text("position IS NULL"),
     )
+    op.create_table(
+        "counters",
+        sa.Column("name", sa.String(length=32), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_counters")),
+    )
+    # What is there already comes first in the streams, in the order it came.
+    op.execute("UPDATE events SET position = id, size = length(CAST(fields AS text)) + 200")
+    op.execute("INSERT INTO counters SELECT 'positions', coalesce(max(id), 0) FROM events")
     op.create_table(
         "answers",
         sa.Column("message_key", sa.String(length=64), nullable=False),
@@ -142,16 +154,18 @@ def _add_subscribers() -> None:
     )
     op.create_index(op.f("ix_deliveries_event_id"), "deliveries", ["event_id"], unique=False)
     op.create_index(
-        op.f("ix_deliveries_subscriber_appid_state_id"),
+        op.f("ix_deliveries_subscriber_state_not_before_id"),
         "deliveries",
-        ["subscriber", "appid", "state", "id"],
+        ["subscriber", "state", "not_before", "id"],
         unique=False,
     )
     op.create_index(
-        op.f("ix_deliveries_subscriber_state_not_before"),
+        "ix_deliveries_lanes",
         "deliveries",
-        ["subscriber", "state", "not_before"],
+        ["subscriber", "appid", "state", "id"],
         unique=False,
+        postgresql_where=sa.text("state IN ('pending', 'sending')"),
+        sqlite_where=sa.text("state IN ('pending', 'sending')"),
     )
 
 

@@ -1,0 +1,336 @@
+"""The queue of deliveries: any node takes what is due, and what is taken is finished once.
+
+On PostgreSQL claims skip what others have locked. Every transaction locks its rows in the order of their ids,
+so that no two of them block each other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
+
+from wxgate.events.records import Backlog, Delivery, DeliveryState, Sent
+from wxgate.store.database import Database
+from wxgate.store.group_commit import GroupCommit
+from wxgate.store.lanes import find_heads
+from wxgate.store.tables import deliveries, events, subscribers
+from wxgate.store.upsert import insert_for
+
+PENDING, SENDING = DeliveryState.PENDING.value, DeliveryState.SENDING.value
+DELIVERED, DEAD = DeliveryState.DELIVERED.value, DeliveryState.DEAD.value
+
+REPLAY_AT_ONCE = 500
+"""Events queued again in one transaction."""
+
+ERROR_LENGTH = 1000
+"""How much is kept of what went wrong: a subscriber may answer anything."""
+
+table = deliveries.c
+
+LANE_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:subscriber, 0))")
+"""Makes nodes that look for heads of lanes do so one after the other."""
+
+FENCES = (
+    select(table.id, table.state, table.attempts, table.replays)
+    .where(table.id.in_(bindparam("ids", expanding=True)))
+    .order_by(table.id)
+    .with_for_update()
+)
+
+FINISH = (
+    update(deliveries)
+    .where(table.id == bindparam("delivery"))
+    .values(
+        state=bindparam("new_state"),
+        not_before=bindparam("new_not_before"),
+        status=bindparam("new_status"),
+        error=bindparam("new_error"),
+        delivered_at=bindparam("new_delivered_at"),
+        holder=None,
+        lease_until=None,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Finish:
+    delivery: Delivery
+    sent: Sent
+    now: datetime
+
+
+class SqlDeliveries:
+    """Implements the events' Deliveries."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._finishes: GroupCommit[_Finish, bool] = GroupCommit(self._finish_group)
+        # The account each ordered subscriber's last claim ended with: the next one goes on behind it, so
+        # that a few busy accounts do not keep the others waiting.
+        self._behind: dict[str, str] = {}
+
+    async def due(self, *, now: datetime) -> Sequence[str]:
+        """List the subscribers for whom something is due."""
+        waiting = exists().where(_is_waiting(subscribers.c.id, now))
+        left = exists().where(_is_left(subscribers.c.id, now))
+        query = select(subscribers.c.id).where(*_is_open(now), or_(waiting, left)).order_by(subscribers.c.id)
+        async with self._database.read() as connection:
+            return list(await connection.scalars(query))
+
+    async def claim(
+        self, subscriber_id: str, *, holder: str, now: datetime, lease_until: datetime, limit: int
+    ) -> Sequence[Delivery]:
+        """Take what is due.
+
+        Whether accounts keep their order is decided by the subscriber as it is now, so that switching it off
+        frees what waits behind a delivery that fails.
+        """
+        if limit <= 0:
+            return []
+
+        def work(connection: Connection) -> Sequence[Row[Any]]:
+            found = connection.execute(
+                select(subscribers.c.ordered).where(subscribers.c.id == subscriber_id, *_is_open(now))
+            ).first()
+            if found is None:
+                return []
+            if found.ordered:
+                ids = self._due_heads(connection, subscriber_id, now, limit)
+            else:
+                ids = _due_ids(connection, subscriber_id, now, limit)
+            if not ids:
+                return []
+            taken = (
+                update(deliveries)
+                .where(table.id.in_(ids))
+                .values(state=SENDING, attempts=table.attempts + 1, holder=holder, lease_until=lease_until)
+            )
+            rows = {row.id: row for row in connection.execute(taken.returning(*table))}
+            return [rows[one] for one in ids]
+
+        return [_read(row) for row in await self._database.batch(work)]
+
+    async def finish(self, delivery: Delivery, sent: Sent, *, now: datetime) -> bool:
+        """Write what came of a claimed delivery; many at once share a transaction."""
+        return await self._finishes.submit(_Finish(delivery, sent, now))
+
+    async def drain(self) -> None:
+        """Wait until everything submitted is committed."""
+        await self._finishes.drain()
+
+    async def held(self, event_id: int, subscriber_id: str) -> Delivery | None:
+        """Load the delivery of an event to a subscriber."""
+        query = select(deliveries).where(table.subscriber == subscriber_id, table.event_id == event_id)
+        found = await self._list(query)
+        return found[0] if found else None
+
+    async def replay(
+        self, subscriber_id: str, event_ids: Sequence[int], *, now: datetime, only_dead: bool = False
+    ) -> int:
+        """Queue events again; what is being sent at this moment is not queued a second time."""
+        wanted = sorted(set(event_ids))
+        queued = 0
+        for start in range(0, len(wanted), REPLAY_AT_ONCE):
+            some = wanted[start : start + REPLAY_AT_ONCE]
+            queued += await self._database.batch(
+                partial(_replay, subscriber=subscriber_id, event_ids=some, now=now, only_dead=only_dead)
+            )
+        return queued
+
+    async def of_event(self, event_id: int) -> Sequence[Delivery]:
+        """List the deliveries of an event."""
+        return await self._list(select(deliveries).where(table.event_id == event_id).order_by(table.id))
+
+    async def find(
+        self,
+        *,
+        subscriber_id: str | None = None,
+        state: DeliveryState | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> Sequence[Delivery]:
+        """List deliveries, newest first."""
+        query = select(deliveries).order_by(table.id.desc()).limit(limit)
+        if subscriber_id is not None:
+            query = query.where(table.subscriber == subscriber_id)
+        if state is not None:
+            query = query.where(table.state == state.value)
+        if before is not None:
+            query = query.where(table.id < before)
+        return await self._list(query)
+
+    async def backlog(self) -> Sequence[Backlog]:
+        """Count what waits for each subscriber."""
+        is_open = table.state != DEAD
+        counted = (
+            select(
+                table.subscriber,
+                func.count().filter(is_open).label("waiting"),
+                func.min(case((is_open, table.first_at))).label("oldest"),
+                func.count().filter(~is_open).label("dead"),
+            )
+            .join_from(subscribers, deliveries, table.subscriber == subscribers.c.id)
+            .where(table.state.in_((PENDING, SENDING, DEAD)))
+            .group_by(table.subscriber)
+            .subquery()
+        )
+        query = (
+            select(subscribers.c.id, counted.c.waiting, counted.c.oldest, counted.c.dead)
+            .outerjoin_from(subscribers, counted, counted.c.subscriber == subscribers.c.id)
+            .order_by(subscribers.c.id)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [Backlog(row.id, row.waiting or 0, row.oldest, row.dead or 0) for row in rows]
+
+    async def _list(self, query: Select[Any]) -> Sequence[Delivery]:
+        async with self._database.read() as connection:
+            return [_read(row) for row in (await connection.execute(query)).all()]
+
+    def _due_heads(self, connection: Connection, subscriber: str, now: datetime, limit: int) -> Sequence[int]:
+        """Lock the heads of lanes that are due."""
+        if not self._database.is_sqlite:
+            connection.execute(LANE_LOCK, {"subscriber": subscriber})
+        behind = self._behind.get(subscriber)
+        heads = find_heads(connection, subscriber, behind=behind, now=now, most=limit)
+        if not heads:
+            return []
+        self._behind[subscriber] = heads[-1][0]
+        return _lock_due(connection, [head for _, head in heads], now)
+
+    async def _finish_group(self, items: Sequence[_Finish]) -> Sequence[bool]:
+        return await self._database.batch(lambda connection: _finish_all(connection, items))
+
+
+def due_query(subscriber: str, now: datetime, limit: int) -> Select[Any]:
+    """Make the query for what waits for a subscriber and is due, oldest first."""
+    return (
+        select(table.id)
+        .where(_is_waiting(subscriber, now))
+        .order_by(table.not_before, table.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+
+
+def _is_open(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Whether a subscriber is neither paused nor cut off."""
+    cut_off = and_(subscribers.c.open_until.is_not(None), subscribers.c.open_until > now)
+    return ~subscribers.c.paused, ~cut_off
+
+
+def _is_waiting(subscriber: Any, now: datetime) -> ColumnElement[bool]:
+    return and_(table.subscriber == subscriber, table.state == PENDING, table.not_before <= now)
+
+
+def _is_left(subscriber: Any, now: datetime) -> ColumnElement[bool]:
+    """Whether a delivery's holder has not been heard of until the end of its lease."""
+    return and_(table.subscriber == subscriber, table.state == SENDING, table.lease_until <= now)
+
+
+def _due_ids(connection: Connection, subscriber: str, now: datetime, limit: int) -> Sequence[int]:
+    """Lock what is due: first what a node has left behind, which is the oldest there is."""
+    left = select(table.id).where(_is_left(subscriber, now)).order_by(table.id).limit(limit)
+    ids = list(connection.scalars(left.with_for_update(skip_locked=True)))
+    if len(ids) < limit:
+        ids += connection.scalars(due_query(subscriber, now, limit - len(ids)))
+    return ids
+
+
+def _lock_due(connection: Connection, ids: Sequence[int], now: datetime) -> Sequence[int]:
+    due = or_(
+        and_(table.state == PENDING, table.not_before <= now),
+        and_(table.state == SENDING, table.lease_until <= now),
+    )
+    query = select(table.id).where(table.id.in_(ids), due).order_by(table.id)
+    return list(connection.scalars(query.with_for_update(skip_locked=True)))
+
+
+def _finish_all(connection: Connection, items: Sequence[_Finish]) -> list[bool]:
+    ids = sorted({item.delivery.id for item in items})
+    fences = {
+        row.id: (row.attempts, row.replays)
+        for row in connection.execute(FENCES, {"ids": ids})
+        if row.state == SENDING
+    }
+    mine, changes = [], []
+    for item in items:
+        delivery = item.delivery
+        mine.append(fences.get(delivery.id) == (delivery.attempts, delivery.replays))
+        if mine[-1]:
+            del fences[delivery.id]  # it is over now, for the rest of the group too
+            changes.append(_ended(item))
+    if changes:
+        connection.execute(FINISH, sorted(changes, key=lambda change: change["delivery"]))
+    return mine
+
+
+def _ended(item: _Finish) -> dict[str, Any]:
+    sent, delivered = item.sent, item.sent.state is DeliveryState.DELIVERED
+    return {
+        "delivery": item.delivery.id,
+        "new_state": sent.state.value,
+        "new_not_before": sent.not_before or item.now,
+        "new_status": sent.status,
+        "new_error": sent.error[:ERROR_LENGTH],
+        "new_delivered_at": item.now if delivered else item.delivery.delivered_at,
+    }
+
+
+def _replay(
+    connection: Connection, *, subscriber: str, event_ids: Sequence[int], now: datetime, only_dead: bool
+) -> int:
+    """Put back what is there, then queue what never was."""
+    again = {"attempts": 0, "first_at": now, "not_before": now, "replays": 1, "error": ""}
+    there = select(table.id).where(table.subscriber == subscriber, table.event_id.in_(event_ids))
+    there = there.where(table.state == DEAD if only_dead else table.state != SENDING)
+    ids = list(connection.scalars(there.order_by(table.id).with_for_update()))
+    if ids:
+        put_back = update(deliveries).where(table.id.in_(ids))
+        values = {**again, "replays": table.replays + 1, "state": PENDING}
+        connection.execute(put_back.values(**values))
+    if only_dead:
+        return len(ids)
+    known = exists().where(table.subscriber == subscriber, table.event_id == events.c.id)
+    query = (
+        select(events.c.id, events.c.appid, subscribers.c.ordered)
+        .join(subscribers, subscribers.c.id == subscriber)
+        .where(events.c.id.in_(event_ids), ~known)
+    )
+    rows = [
+        {
+            "subscriber": subscriber,
+            "event_id": event.id,
+            "appid": event.appid,
+            "ordered": event.ordered,
+            "state": PENDING,
+            **again,
+        }
+        for event in connection.execute(query.order_by(events.c.id))
+    ]
+    if not rows:
+        return len(ids)
+    new = insert_for(connection, deliveries).on_conflict_do_nothing()
+    added = connection.execute(new.returning(table.id), rows).all()
+    return len(ids) + len(added)
+
+
+def _read(row: Row[Any]) -> Delivery:
+    return Delivery(**{**row._mapping, "state": DeliveryState(row.state)})
