@@ -13,7 +13,7 @@ from wxgate.custody.clients import ClientScope
 from wxgate.custody.records import AuthorizationFilter
 from wxgate.events.handlers import Handlers
 from wxgate.events.release_test import ReleaseLine, ReleaseStep
-from wxgate.events.release_testing import LEASE
+from wxgate.events.release_testing import ABANDONED, LEASE, STALE
 from wxgate.protocol.official_tests import RELEASE_TEST_ACCOUNTS
 
 OFFICIAL, MINI = RELEASE_TEST_ACCOUNTS[1], RELEASE_TEST_ACCOUNTS[7]
@@ -144,6 +144,20 @@ async def test_a_job_whose_node_died_is_done_by_another(tmp_path: Path) -> None:
         line = next(line for line in await lines(world) if line.step is ReleaseStep.API_TEXT)
         assert line.ok is True
         assert "the code of the authorized push was exchanged" in line.reason
+
+
+async def test_a_job_that_nobody_took_over_in_time_has_failed(tmp_path: Path) -> None:
+    async with Harness(tmp_path) as world:
+        await world.add_fault("/cgi-bin/component/api_query_auth", "hang")
+        await ask(world, f"QUERY_AUTH_CODE:{CODE}")
+        for job in list(world.node.release_testing._running.values()):
+            job.cancel()
+        await world.node.release_testing.settle()
+        await world.advance(STALE + LEASE)
+        assert await world.node.release_testing.sweep() == 0
+        line = next(line for line in await lines(world) if line.step is ReleaseStep.API_TEXT)
+        assert (line.ok, line.reason) == (False, ABANDONED)
+        assert await world.node.store.release_tests.due_lines(now=world.clock.now() + LEASE) == []
 
 
 async def test_a_merchant_who_writes_the_same_words_is_a_merchant(tmp_path: Path) -> None:

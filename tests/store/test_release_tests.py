@@ -44,19 +44,14 @@ async def test_a_push_leaves_one_line_of_a_step(store: Store, other: Store) -> N
 async def test_a_job_is_taken_over_by_one_when_it_is_due_and_not_before(store: Store, other: Store) -> None:
     line = await store.release_tests.begin(JOB)
     assert line is not None
-    assert await store.release_tests.due(now=after(59), since=NOW) == []
+    assert await store.release_tests.due_lines(now=after(59)) == []
     assert await store.release_tests.claim(line.id, now=after(59), due_at=after(120)) is None
-    assert await store.release_tests.due(now=after(60), since=NOW) == [line.id]
+    assert await store.release_tests.due_lines(now=after(60)) == [line.id]
     taken = await asyncio.gather(
         *(one.release_tests.claim(line.id, now=after(60), due_at=after(120)) for one in (store, other, store))
     )
     assert [one for one in taken if one is not None] == [replace(JOB, due_at=after(120))]
-    assert await store.release_tests.due(now=after(60), since=NOW) == []
-
-
-async def test_a_job_that_is_too_old_is_left_alone(store: Store) -> None:
-    await store.release_tests.begin(JOB)
-    assert await store.release_tests.due(now=after(3600), since=after(1)) == []
+    assert await store.release_tests.due_lines(now=after(60)) == []
 
 
 async def test_a_finished_job_has_its_outcome_and_no_code(store: Store) -> None:
@@ -65,7 +60,7 @@ async def test_a_finished_job_has_its_outcome_and_no_code(store: Store) -> None:
     assert await store.release_tests.finish(line, ok=True, answered="(empty)", reason="sent")
     (kept,) = await store.release_tests.find_lines("wxplatform")
     assert (kept.ok, kept.answered, kept.reason, kept.due_at) == (True, "(empty)", "sent", None)
-    assert await store.release_tests.due(now=after(3600), since=NOW) == []
+    assert await store.release_tests.due_lines(now=after(3600)) == []
     assert not await store.release_tests.finish(line, ok=False, answered="", reason="")
 
 
@@ -79,19 +74,19 @@ async def test_who_was_overtaken_does_not_write_the_outcome(store: Store) -> Non
 
 
 async def test_the_newest_code_of_an_account_is_found_until_it_is_dropped(store: Store) -> None:
-    tests = store.release_tests
-    await tests.begin(TESTED)
+    release_tests = store.release_tests
+    await release_tests.begin(TESTED)
     newer = replace(TESTED, event_key="c" * 64, code=AuthorizationCode("newer"), at=after(10))
-    await tests.begin(newer)
-    await tests.begin(JOB)
-    await tests.begin(replace(TESTED, event_key="d" * 64, appid="wx9252c5e0bb1836fc"))
-    code = await tests.newest_code("wxplatform", TESTED.appid, since=NOW - timedelta(hours=1))
+    await release_tests.begin(newer)
+    await release_tests.begin(JOB)
+    await release_tests.begin(replace(TESTED, event_key="d" * 64, appid="wx9252c5e0bb1836fc"))
+    code = await release_tests.newest_code("wxplatform", TESTED.appid, since=NOW - timedelta(hours=1))
     assert code == AuthorizationCode("newer")
-    assert await tests.newest_code("wxplatform", TESTED.appid, since=after(11)) is None
-    assert await tests.newest_code("wxother", TESTED.appid, since=NOW) is None
-    await tests.drop_codes("wxplatform", TESTED.appid)
-    assert await tests.newest_code("wxplatform", TESTED.appid, since=NOW) is None
-    assert await tests.newest_code("wxplatform", "wx9252c5e0bb1836fc", since=NOW) is not None
+    assert await release_tests.newest_code("wxplatform", TESTED.appid, since=after(11)) is None
+    assert await release_tests.newest_code("wxother", TESTED.appid, since=NOW) is None
+    await release_tests.drop_codes("wxplatform", TESTED.appid)
+    assert await release_tests.newest_code("wxplatform", TESTED.appid, since=NOW) is None
+    assert await release_tests.newest_code("wxplatform", "wx9252c5e0bb1836fc", since=NOW) is not None
 
 
 async def test_lines_come_newest_first_of_one_platform_or_of_all_without_codes(store: Store) -> None:

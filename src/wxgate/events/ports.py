@@ -307,8 +307,8 @@ class ReleaseTests(Protocol):
         """Insert a line and return it with its id; None when the same push has one of this step already."""
         ...
 
-    async def due(self, *, now: datetime, since: datetime) -> Sequence[int]:
-        """List the lines under way, not older than `since`, that somebody may take over."""
+    async def due_lines(self, *, now: datetime) -> Sequence[int]:
+        """List the lines under way that somebody may take over, by id."""
         ...
 
     async def claim(self, line_id: int, *, now: datetime, due_at: datetime) -> ReleaseLine | None:

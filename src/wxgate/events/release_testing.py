@@ -54,6 +54,8 @@ LEASE = timedelta(seconds=60)
 STALE = timedelta(minutes=10)
 """A job that has been left for so long is left alone: the checker has gone."""
 
+ABANDONED = "the node that worked on it ended, and no other one was there in time"
+
 CODE_LIVES = timedelta(hours=1)
 
 PAUSES = (0.5, 1.5)
@@ -156,10 +158,10 @@ class ReleaseTesting:
                 line, step=ReleaseStep.TICKET, ok=news.good, received="", answered="", reason=news.words
             )
             await self._begin(ticket)
-            await self._begin(replace(line, step=ReleaseStep.AUTHORIZED, code=event.code))
-        else:
-            await self._store.drop_codes(new.issuer, new.appid)
-            await self._begin(line)
+            line = replace(line, step=ReleaseStep.AUTHORIZED, code=event.code)
+        # Of several authorizations only the last one's code can still be of use, after its end none.
+        await self._store.drop_codes(new.issuer, new.appid)
+        await self._begin(line)
 
     async def answer(self, question: Question, new: NewEvent, message: Message) -> str | None:
         """Return the plain reply to a question, None for an empty answer; what has to follow is durable."""
@@ -194,16 +196,21 @@ class ReleaseTesting:
         return runs(await self._store.find_lines(platform))
 
     async def sweep(self) -> int:
-        """Take over jobs whose node died; return how many."""
+        """Take over jobs whose node died, unless that was long ago; return how many."""
         now, count = self._clock.now(), 0
-        for line_id in await self._store.due(now=now, since=now - STALE):
+        for line_id in await self._store.due_lines(now=now):
             if line_id in self._running:
                 continue
             line = await self._store.claim(line_id, now=now, due_at=now + LEASE)
-            if line is not None and line.code is not None:
-                log.warning("release_test.taken_over", platform=line.platform, appid=line.appid)
-                self._start(line)
-                count += 1
+            if line is None:
+                continue
+            if line.code is None or line.at < now - STALE:
+                await self._store.finish(line, ok=False, answered="(empty)", reason=ABANDONED)
+                self._tell(line, ok=False)
+                continue
+            log.warning("release_test.taken_over", platform=line.platform, appid=line.appid)
+            self._start(line)
+            count += 1
         return count
 
     async def close(self) -> None:

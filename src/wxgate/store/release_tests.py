@@ -49,9 +49,9 @@ class SqlReleaseTests:
             row = (await connection.execute(inserted.returning(*table))).first()
         return self._read(row) if row is not None else None
 
-    async def due(self, *, now: datetime, since: datetime) -> Sequence[int]:
+    async def due_lines(self, *, now: datetime) -> Sequence[int]:
         """List what somebody may take over."""
-        query = select(table.id).where(table.due_at <= now, table.at >= since).order_by(table.id)
+        query = select(table.id).where(table.due_at <= now).order_by(table.id)
         async with self._database.read() as connection:
             return list(await connection.scalars(query.limit(MOST_DUE)))
 
