@@ -144,11 +144,19 @@ class CodeAudits:
         now = self._clock.now()
         due = await self._store.claim(now=now, until=now + CLAIMED, limit=AT_ONCE)
         for audit in due:
-            if not audit.told:
-                await self._tell(audit)
-            elif audit.state.is_open:
-                await self._check(audit)
+            try:
+                await self._see_to(audit)
+            except GatewayError as trouble:  # it is due again when its claim ends
+                log.warning("audit.put_off", appid=audit.appid, audit=audit.audit_id, **told(trouble))
         return len(due)
+
+    async def _see_to(self, audit: CodeAudit) -> None:
+        if not audit.told:
+            await self._tell(audit)
+        elif audit.state.is_open:
+            await self._check(audit)
+        else:
+            await self._store.change(replace(audit, next_check_at=None), before=audit.state)
 
     async def _check(self, audit: CodeAudit) -> None:
         now = self._clock.now()

@@ -9,7 +9,7 @@ import structlog
 
 from wxgate.clock import Clock
 from wxgate.errors import StorageError
-from wxgate.events.policies import BUILT_IN, DEFAULT, Party, Plan, ReplyPolicy, make_plan
+from wxgate.events.policies import BUILT_IN, DEFAULT, NO_REPLY, Party, Plan, ReplyPolicy, make_plan
 from wxgate.events.ports import ReplyPolicies
 from wxgate.events.records import NewEvent
 
@@ -54,7 +54,13 @@ class Planner:
         self._seen: dict[str, tuple[Standing, datetime]] = {}
 
     async def plan(self, event: NewEvent) -> Plan:
-        """Say what is to become of the reply to an event."""
+        """Say what is to become of the reply to an event.
+
+        What nobody wrote, such as the result of an audit that was asked for, came to one issuer alone: its
+        handlers are called whoever answers users.
+        """
+        if not event.openid:
+            return NO_REPLY
         standing = await self._recall(event.appid)
         return make_plan(
             standing.policy,
