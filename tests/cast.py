@@ -117,7 +117,7 @@ async def authorize(world: World, appid: str, platform: Platform | None = None) 
     await settle(world)
 
 
-async def until(check: Callable[[], Awaitable[object]], *, seconds: float = 5) -> None:
+async def until(check: Callable[[], Awaitable[object]], *, seconds: float = 30) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(seconds):
         while not await check():  # noqa: ASYNC110 - what is waited for happens elsewhere and tells nobody

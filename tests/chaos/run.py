@@ -126,7 +126,7 @@ async def _authorize_all(scene: Scene) -> None:
     for pair in scene.pairs:
         if pair[0] != "direct":
             await scene.authorize(pair, FUNC_IDS, wait=True)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         wanted = sum(platform != "direct" for platform, _ in scene.pairs)
         while await scene.rows.count("authorizations", "state = 'active'") < wanted:  # noqa: ASYNC110 (comes true elsewhere)
             await asyncio.sleep(0.05)

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 FOLLOWED_WITHIN = 2.0
 """Seconds in which a node has noticed that the clock was moved."""
 
-READY_WITHIN = 45.0
+READY_WITHIN = 90.0
 
 QUIET = (2, 6)
 """Which of the accounts are quiet: one of the first platform, and one of both."""

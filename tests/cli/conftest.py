@@ -75,7 +75,7 @@ class Cli:
 
 async def wait_until_gone(pids: Iterable[int]) -> None:
     """Wait for the end of processes that are no children of the test; fail when they live on."""
-    async with asyncio.timeout(6):
+    async with asyncio.timeout(30):
         for pid in pids:
             while _is_running(pid):  # noqa: ASYNC110 - there is nothing to await
                 await asyncio.sleep(0.02)

@@ -60,7 +60,7 @@ async def test_it_stays_up_to_look_around_and_ctrl_c_ends_everything(cli: Cli) -
             async with http.get(address) as answer:
                 assert answer.status == 200, address
     process.send_signal(signal.SIGINT)
-    assert await asyncio.wait_for(process.wait(), 15) == 1  # the story's own outcome
+    assert await asyncio.wait_for(process.wait(), 60) == 1  # the story's own outcome
     await wait_until_gone(shown["processes"].values())
 
 
@@ -69,7 +69,7 @@ async def test_however_it_ends_its_processes_end_with_it(cli: Cli, number: signa
     process = await cli.start("demo", "--once")
     emulator = await first_child(process)
     process.send_signal(number)
-    await asyncio.wait_for(process.wait(), 10)
+    await asyncio.wait_for(process.wait(), 60)
     assert process.returncode != 0
     await wait_until_gone([emulator])
 
@@ -77,7 +77,7 @@ async def test_however_it_ends_its_processes_end_with_it(cli: Cli, number: signa
 async def first_child(process: Process) -> int:
     """Wait until a process has started another."""
     path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (children := path.read_text().split()):  # noqa: ASYNC110 - nothing tells us
             await asyncio.sleep(0.02)
     return int(children[0])

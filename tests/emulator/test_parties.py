@@ -20,7 +20,7 @@ from wxgate.protocol.replies import Image, TransferCustomerService
 @pytest.fixture
 async def parties(stage: Stage) -> AsyncIterator[list[Outsider]]:
     """Three third parties that the shop has authorised, beside a server of its own."""
-    await stage.switch(push_timeout=10)
+    await stage.switch(push_timeout=30)
     server = {"url": stage.receiver.url, "token": "t", "aes_key": "k" * 43}
     stage.emulator.world.put_account({"appid": stage.shop.appid, "server": server})
     async with contextlib.AsyncExitStack() as stack:
@@ -52,7 +52,7 @@ def in_turn(stage: Stage, *parties: Outsider) -> None:
 
     def answer_after(previous: str, name: str) -> Callable[[Message], Awaitable[str]]:
         async def answer(message: Message) -> str:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while previous and outcome_of(stage, previous) == "waiting":  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
             return name
@@ -240,7 +240,7 @@ async def test_a_reply_to_an_attempt_that_was_given_up_is_never_seen(stage: Stag
 
     stage.receiver.answer = late
     [push] = await write(stage)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await sent.wait()
 
     assert [attempt["outcome"] for attempt in push["attempts"]] == ["timeout", "success"]

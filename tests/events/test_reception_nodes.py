@@ -129,7 +129,7 @@ async def test_an_attempt_waits_for_a_node_that_may_still_be_alive(tmp_path: Pat
 
 async def test_an_attempt_that_waits_takes_over_when_the_lease_ends(tmp_path: Path) -> None:
     heard: list[str] = []
-    async with Harness(tmp_path, handlers=counting(heard, "甲"), reply_deadline=2) as world:
+    async with Harness(tmp_path, handlers=counting(heard, "甲"), reply_deadline=5) as world:
         account = await authorized_account(world)
         await abandon(world, account, 1, ago=LEASE - 2 * A_MOMENT)
         answer = await bring(world, account, 1)
@@ -191,7 +191,7 @@ async def test_a_handler_that_outlives_its_node_is_handled_again_by_the_next(tmp
 
     stuck.add(("text",), never)
     heard: list[str] = []
-    async with Harness(tmp_path, handlers=counting(heard, "甲"), reply_deadline=0.2) as world:
+    async with Harness(tmp_path, handlers=counting(heard, "甲"), reply_deadline=1) as world:
         account = await authorized_account(world)
         async with another_node(world, stuck) as (_, other):
             answer = await bring(world, account, 1, base=other)

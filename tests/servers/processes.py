@@ -83,7 +83,7 @@ class ServerProcess:
         """Return everything the process has written so far."""
         return self.log_file.read_text("utf-8", errors="replace") if self.log_file.exists() else ""
 
-    async def start(self, within: float = 20.0) -> None:
+    async def start(self, within: float = 60.0) -> None:
         """Start the process and wait until its readiness URL answers 200."""
         self.spawn()
         await self.wait_until_ready(within)
@@ -103,9 +103,9 @@ class ServerProcess:
                 start_new_session=True,
             )
 
-    async def wait_until_ready(self, within: float = 20.0) -> None:
+    async def wait_until_ready(self, within: float = 60.0) -> None:
         """Wait until the readiness URL answers 200; fail with the log when it does not in time."""
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
             try:
                 async with asyncio.timeout(within):
                     while not await self._answers(session):
@@ -116,11 +116,11 @@ class ServerProcess:
                 message = f"{self._ready} did not answer 200 within {within} s:\n{self.output()}"
                 raise AssertionError(message) from None
 
-    async def terminate(self, within: float = 10.0) -> int:
+    async def terminate(self, within: float = 30.0) -> int:
         """Ask the process to end (SIGTERM), wait for it and return its exit code."""
         return await self._end(signal.SIGTERM, within)
 
-    async def interrupt(self, within: float = 10.0) -> int:
+    async def interrupt(self, within: float = 30.0) -> int:
         """Press Ctrl-C, wait for the end and return the exit code."""
         return await self._end(signal.SIGINT, within)
 
@@ -140,7 +140,7 @@ class ServerProcess:
         """Let a paused process group go on (SIGCONT)."""
         self._signal_group(signal.SIGCONT)
 
-    async def restart(self, within: float = 20.0) -> None:
+    async def restart(self, within: float = 60.0) -> None:
         """Kill the process, start it again on the same port and wait until it is ready."""
         self.kill()
         await self.start(within)

@@ -139,9 +139,9 @@ while not process.output():
     time.sleep(0.01)
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], check=False, timeout=20)
+    subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], check=False, timeout=60)
     child = int(child_log.read_text())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while _alive(child):  # noqa: ASYNC110 (a process of nobody's gives no event)
             await asyncio.sleep(0.01)
 

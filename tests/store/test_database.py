@@ -101,7 +101,7 @@ async def test_a_cancelled_writer_leaves_the_way_free(store: Store) -> None:
     await writing.wait()
     writer.cancel()
     await asyncio.gather(writer, return_exceptions=True)
-    async with asyncio.timeout(5), store.database.write() as connection:
+    async with asyncio.timeout(30), store.database.write() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM alembic_version")) == 1
 
 

@@ -50,7 +50,7 @@ def test_processes_that_start_at_once_end_with_the_same_key(path: Path) -> None:
     )
     start = (sys.executable, "-c", code, str(path))
     processes = [subprocess.Popen(start, stderr=subprocess.PIPE, text=True) for _ in range(3)]
-    written = {process.communicate(timeout=30)[1].split()[-1] for process in processes}
+    written = {process.communicate(timeout=120)[1].split()[-1] for process in processes}
     assert written == {load_key_file(path).encode()}
     assert os.listdir(path.parent) == ["wxgate.key"]
 

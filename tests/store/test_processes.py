@@ -34,7 +34,7 @@ async def recorded(url: str) -> set[str]:
 async def test_processes_that_start_and_write_at_once_all_get_through(database_url: str) -> None:
     names = ("a", "b", "c")
     processes = [start(database_url, name, 150) for name in names]
-    printed = {line for process in processes for line in process.communicate(timeout=50)[0].split()}
+    printed = {line for process in processes for line in process.communicate(timeout=120)[0].split()}
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert printed == {f"{name}-{number}" for name in names for number in range(150)}
     assert await recorded(database_url) == printed

@@ -210,7 +210,7 @@ async def test_of_the_callers_of_two_processes_one_gets_the_lease(database_url: 
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    fences = [process.communicate(timeout=30)[0].split() for process in processes]
+    fences = [process.communicate(timeout=120)[0].split() for process in processes]
     assert sorted(fences) == [[], ["1"]]
 
 

@@ -59,7 +59,7 @@ async def test_a_forgotten_connection_is_given_up_and_the_next_one_works(
 ) -> None:
     await use(database)
     link.forget()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         with pytest.raises(StorageError, match="cannot be used"):
             await use(database)
         await use(database)
@@ -73,7 +73,7 @@ async def test_a_listener_on_a_forgotten_connection_listens_on_another(
     listening = asyncio.create_task(
         wakeups.listen(lambda *_: None, lambda: missed.put_nowait(wakeups.connected))
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert await missed.get(), "it listens"
         link.forget()
         assert not await missed.get(), "it has noticed"

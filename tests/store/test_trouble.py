@@ -46,7 +46,7 @@ async def execute(store: Store, sql: str) -> None:
 async def kill_who_waits(store: Store) -> None:
     """Have the server end every connection that waits for a lock."""
     kill = text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted AND relation IS NOT NULL")
-    async with asyncio.timeout(10), store.database.read() as connection:
+    async with asyncio.timeout(30), store.database.read() as connection:
         while not (await connection.execute(kill)).all():  # noqa: ASYNC110 (a lock gives no event)
             await asyncio.sleep(0.01)
 

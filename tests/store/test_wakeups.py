@@ -30,11 +30,11 @@ class Listener:
         self.news.put_nowait((key, version))
 
     async def hears(self) -> tuple[TokenKey, int]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await self.news.get()
 
     async def looks_again(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self.missed.wait()
         self.missed.clear()
 
