@@ -4,7 +4,11 @@ A server that is missing skips the tests that need it on a desk and fails them u
 green CI run has tested everything.
 """
 
+import atexit
 import os
+import shutil
+import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,6 +26,12 @@ from tests.servers.templates import migrated_file
 settings.register_profile("desk", deadline=None)
 if not os.environ.get("CI"):
     settings.load_profile("desk")
+
+if sys.dont_write_bytecode:
+    # Without it every process that a test starts compiles the package anew, which takes longer than its work.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = tempfile.mkdtemp(prefix="wxgate-bytecode-")
+    atexit.register(shutil.rmtree, os.environ["PYTHONPYCACHEPREFIX"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
