@@ -1,6 +1,6 @@
 """Judges what a server answered and called in a release test (全网发布检测); pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,12 +130,16 @@ def judge_api_text(
         return failure
     if not heard.is_silent:
         return find("answered_at_once", seconds=heard.seconds, found=_shown(heard))
-    granted = next((one for one in exchanges if not one.errcode), None)
-    if granted is None:
+    # The answer to one may have been lost on the way, and another code been exchanged after it.
+    granted = {one.issued: one for one in exchanges if not one.errcode}
+    if not granted:
         return _why_no_exchange(exchanges, sends, test)
-    if (failure := _judge_sends(sends, granted, test)) is not None:
+    if not sends:
+        return find("no_custom_message", seconds=test.patience)
+    send = next((one for one in sends if not one.errcode), sends[-1])
+    if (failure := _judge_send(send, granted, test)) is not None:
         return failure
-    if granted.data.get("authorization_code") != test.code:
+    if granted[send.token].data.get("authorization_code") != test.code:
         return find("api_text_other_code")
     return find("api_text_success" if heard.body else "api_text_good")
 
@@ -151,16 +155,13 @@ def _why_no_exchange(exchanges: Sequence[Called], sends: Sequence[Called], test:
     return find("sent_without_exchange" if sends else "code_not_exchanged", seconds=test.patience)
 
 
-def _judge_sends(sends: Sequence[Called], granted: Called, test: ApiTest) -> Finding | None:
-    if not sends:
-        return find("no_custom_message", seconds=test.patience)
-    send = next((one for one in sends if not one.errcode), sends[-1])
+def _judge_send(send: Called, granted: Container[str], test: ApiTest) -> Finding | None:
     if (send.origin, send.platform, send.appid) != ("authorizer", test.platform, test.appid):
         owner = " ".join(str(part) for part in (send.origin, send.platform, send.appid) if part)
         return find("send_wrong_token", found=owner or f"errcode {send.errcode}")
     if send.errcode:
         return find("send_refused", **_refusal(send))
-    if send.token != granted.issued:
+    if send.token not in granted:
         return find("send_wrong_token", found="authorizer …" + send.token[-6:])
     if send.data.get("touser") != test.openid:
         return find("send_wrong_user", found=send.data.get("touser"), expected=test.openid)
