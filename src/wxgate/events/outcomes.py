@@ -112,10 +112,10 @@ class Outcomes:
     async def _gone(self, subscriber: Subscriber, delivery: Delivery | None, error: str) -> str:
         """Pause a subscriber that has said it wants no more; what is queued waits for its return."""
         now = self._clock.now()
-        if delivery is not None:
-            await self._deliveries.finish(delivery, Sent(DeliveryState.PENDING, GONE, error, now), now=now)
         log.warning("subscriber.paused", subscriber=subscriber.name, reason=error)
         await self._subscribers.pause(subscriber.id, reason=error, now=now)
+        if delivery is not None:
+            await self._deliveries.finish(delivery, Sent(DeliveryState.PENDING, GONE, error, now), now=now)
         await self._on_change()
         return "gone"
 

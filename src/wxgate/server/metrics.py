@@ -116,6 +116,19 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.deliveries = Counter(
+            "wxgate_deliveries_total",
+            "Attempts to deliver an event, by subscriber and outcome.",
+            ["subscriber", "outcome"],
+            registry=self.registry,
+        )
+        self.delivery_seconds = Histogram(
+            "wxgate_delivery_seconds",
+            "Seconds an attempt to deliver an event took, by subscriber.",
+            ["subscriber"],
+            registry=self.registry,
+            buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+        )
         self.api = Counter(
             "wxgate_api_requests_total",
             "Requests to the API by route and outcome.",
@@ -166,6 +179,11 @@ class Metrics:
     def handled(self, event: NewEvent | Event, outcome: str, seconds: float) -> None:
         """Count how a message ended."""
         self.messages.labels(event.kind, outcome).inc()
+
+    def sent(self, subscriber: str, outcome: str, seconds: float) -> None:
+        """Count an attempt to deliver."""
+        self.deliveries.labels(subscriber, outcome).inc()
+        self.delivery_seconds.labels(subscriber).observe(seconds)
 
     def render(self) -> bytes:
         """Write everything in Prometheus's text format."""

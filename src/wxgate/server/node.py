@@ -53,6 +53,7 @@ from wxgate.protocol.answers import Answer
 from wxgate.protocol.tokens import TokenKey, TokenKind
 from wxgate.server.admission import Admission
 from wxgate.server.calls import Calls
+from wxgate.server.delivering import Delivering
 from wxgate.server.explainer import ExplainedTokens, Explainer, ExplainingApi
 from wxgate.server.follow import FollowedClock
 from wxgate.server.metrics import Metrics
@@ -107,6 +108,7 @@ class Node:
     planner: Planner
     replies: Replies
     code_audits: CodeAudits
+    delivering: Delivering
 
     @classmethod
     async def open(
@@ -243,6 +245,8 @@ class Node:
         )
         replies = Replies(store.policies, planner, clock)
         handlers = handlers if handlers is not None else Handlers()
+        delivering = Delivering.make(settings, store, clock, holder=holder, listener=metrics)
+        await delivering.open()
         reception = Reception(
             store.inbox,
             handlers,
@@ -250,6 +254,8 @@ class Node:
             holder=holder,
             deadline=settings.reply_deadline,
             listener=metrics,
+            fanout_of=delivering.subscribers.matching,
+            queued=delivering.deliverer.kick,
             context=lambda issuer, appid: {**(context or {}), "account": calls.account(appid, issuer=issuer)},
         )
         key_file = None if given_keys else settings.key_file
@@ -310,6 +316,7 @@ class Node:
             exchanges=exchanges,
             accounts=accounts,
             reception=reception,
+            delivering=delivering,
             audit=audit,
             release_testing=release_testing,
             clock=clock,
@@ -347,6 +354,7 @@ class Node:
             planner,
             replies,
             code_audits,
+            delivering,
         )  # fmt: skip
 
     async def close(self) -> None:
@@ -356,6 +364,7 @@ class Node:
         """
         await self.runner.stop()
         await asyncio.gather(self.reception.close(), self.exchanges.close(), self.release_testing.close())
+        await self.delivering.close()
         await self.keeper.close()
         with contextlib.suppress(StorageError):
             await self.guarded.close()

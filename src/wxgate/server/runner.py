@@ -25,6 +25,7 @@ from wxgate.events.release_testing import ReleaseTesting
 from wxgate.protocol.messages import parse_message
 from wxgate.protocol.pushes import parse_component_event
 from wxgate.secret import trace_of
+from wxgate.server.delivering import Delivering
 from wxgate.server.follow import FollowedClock
 from wxgate.store import Store
 from wxgate.store.keys import Keys
@@ -63,6 +64,7 @@ class Runner:
         reconciler: Reconciler,
         key_uses: KeyUses,
         code_audits: CodeAudits,
+        delivering: Delivering,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -78,6 +80,7 @@ class Runner:
         self._reconciler = reconciler
         self._key_uses = key_uses
         self._code_audits = code_audits
+        self._delivering = delivering
         self._clock = clock
         self._tasks: list[asyncio.Task[None]] = []
         self._slow: dict[str, asyncio.Task[None]] = {}
@@ -88,6 +91,7 @@ class Runner:
         self._tasks.append(asyncio.create_task(self._run(), name="runner"))
         self._tasks.append(asyncio.create_task(self._renewals.run(), name="renewals"))
         self._tasks.append(asyncio.create_task(self._reconciler.run(), name="reconciler"))
+        self._tasks.append(asyncio.create_task(self._delivering.deliverer.run(), name="deliverer"))
         listening = self._store.wakeups.listen(self._keeper.heard, self._keeper.missed)
         self._tasks.append(asyncio.create_task(listening, name="wakeups"))
         if isinstance(self._clock, FollowedClock):
@@ -111,6 +115,7 @@ class Runner:
         """Look once for everything there is to do; what may take long is begun, and not waited for."""
         steps: tuple[Callable[[], Awaitable[object]], ...] = (
             self._tend_components,
+            self._delivering.subscribers.refresh,
             self._exchanges.sweep,
             lambda: self._reception.sweep(revive),
         )
