@@ -57,6 +57,7 @@ async def scene(tmp_path: Path, wxgate_process: Callable[..., ServerProcess]) ->
                 "WXGATE_MP_BASE_URL": emulator.url,
                 "WXGATE_OPEN_BASE_URL": emulator.url,
                 "WXGATE_DEVELOPMENT_CLOCK_URL": emulator.url,
+                "WXGATE_SUBSCRIBER_NETWORKS": "127.0.0.0/8",
             },
         )
         platform = await emulator.control("POST", "platforms", {"name": "crash"})

@@ -14,7 +14,17 @@ from sqlalchemy.dialects import postgresql, sqlite
 from tests.store.moments import NOW, after
 from tests.store.test_inbox import message
 from tests.store.test_subscribers import subscriber
-from wxgate.events.records import Backlog, Delivery, DeliveryState, Fanout, Sent, Subscriber
+from wxgate.custody.records import Evidence
+from wxgate.custody.states import Trigger
+from wxgate.events.records import (
+    Backlog,
+    Delivery,
+    DeliveryState,
+    Fanout,
+    NewEvent,
+    Sent,
+    Subscriber,
+)
 from wxgate.store import Store
 from wxgate.store.deliveries import due_query
 from wxgate.store.lanes import BEHIND
@@ -320,3 +330,36 @@ async def test_the_queries_look_at_what_is_due_and_not_at_a_hundred_thousand_oth
         assert "Seq Scan on deliveries" not in plan, plan
         assert "SCAN deliveries" not in plan, plan
         assert "TEMP B-TREE" not in plan, plan
+
+
+async def test_a_lease_is_extended_for_who_claimed_last(store: Store, other: Store) -> None:
+    one = await add(store)
+    await queue(store, one, 1)
+    [first] = await claim(store, one, now=after(1))
+    assert await store.deliveries.extend(first, lease_until=after(100))
+    assert await claim(other, one, now=after(99)) == []
+    [second] = await claim(other, one, now=after(100), holder="b")
+    assert not await store.deliveries.extend(first, lease_until=after(200))
+    assert await store.deliveries.finish(second, DONE, now=after(101))
+    assert not await store.deliveries.extend(second, lease_until=after(200))
+
+
+async def test_a_notice_is_queued_with_the_change_it_tells_of(store: Store) -> None:
+    one = await add(store)
+    told: list[str] = []
+
+    def fanout_of(new: NewEvent) -> Sequence[Fanout]:
+        told.append(new.name)
+        return [Fanout(one.id)]
+
+    store.notices.deliver_to(fanout_of)
+    platform, appid = "wxplatform", "wxaccount"
+    await store.authorizations.apply(
+        platform, appid, trigger=Trigger.CODE_GIVEN, event_at=NOW, reason="authorized", now=NOW
+    )
+    evidence = Evidence(platform=platform, appid=appid, event_at=NOW, held=None, reason="refused")
+    await store.authorizations.observe(evidence, Trigger.REFUSED, now=NOW)
+    [delivery] = await store.deliveries.find(subscriber_id=one.id)
+    [event] = await store.inbox.find(appid=appid)
+    assert told == ["wxgate.needs_reauthorization"] == [event.name]
+    assert (delivery.event_id, delivery.appid) == (event.id, appid)

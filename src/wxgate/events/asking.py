@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from datetime import timedelta
 from typing import NoReturn
 
 from wxgate.clock import Clock
@@ -13,6 +14,9 @@ from wxgate.events.records import Delivery, DeliveryState, Event, Subscriber
 from wxgate.events.sending import Poster
 from wxgate.events.subscribing import refusal_of
 from wxgate.protocol.replies import Reply
+
+AFTERWARDS = timedelta(seconds=10)
+"""How long after the deadline the delivery is still kept, for writing how it ended."""
 
 
 class SubscriberReplier:
@@ -49,7 +53,7 @@ class SubscriberReplier:
                 f"the subscriber {self._subscriber_id} that replies for this account was removed; "
                 "name another with `wxgate replies set`"
             )
-        delivery = await self._held(event)
+        delivery = await self._held(event, timedelta(seconds=deadline_seconds) + AFTERWARDS)
         await self._check_ready(subscriber, delivery)
         try:
             posting = make_posting(
@@ -73,10 +77,13 @@ class SubscriberReplier:
         await self._outcomes.took(subscriber, delivery, event, answered)
         return read_reply(subscriber, event, answered)
 
-    async def _held(self, event: Event) -> Delivery | None:
-        """Load the delivery that was queued with the event, if it is ours to end."""
+    async def _held(self, event: Event, lease: timedelta) -> Delivery | None:
+        """Keep the delivery that was queued with the event from everybody else, if it is ours to end."""
         found = await self._deliveries.held(event.id, self._subscriber_id)
-        return found if found is not None and found.state is DeliveryState.SENDING else None
+        if found is None or found.state is not DeliveryState.SENDING:
+            return None
+        kept = await self._deliveries.extend(found, lease_until=self._clock.now() + lease)
+        return found if kept else None
 
     async def _check_ready(self, subscriber: Subscriber, delivery: Delivery | None) -> None:
         """Ask nobody who is paused or cut off; the event waits for it in the queue."""

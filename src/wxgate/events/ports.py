@@ -201,6 +201,10 @@ class Deliveries(Protocol):
         """
         ...
 
+    async def extend(self, delivery: Delivery, *, lease_until: datetime) -> bool:
+        """Move the end of a claim's lease, unless somebody claimed it since."""
+        ...
+
     async def finish(self, delivery: Delivery, sent: Sent, *, now: datetime) -> bool:
         """Write what came of a claimed delivery, unless somebody claimed it since."""
         ...

@@ -127,6 +127,15 @@ class SqlDeliveries:
 
         return [_read(row) for row in await self._database.batch(work)]
 
+    async def extend(self, delivery: Delivery, *, lease_until: datetime) -> bool:
+        """Move the end of a lease."""
+        mine = and_(table.id == delivery.id, table.attempts == delivery.attempts, table.state == SENDING)
+        async with self._database.write() as connection:
+            extended = await connection.execute(
+                update(deliveries).where(mine).values(lease_until=lease_until)
+            )
+        return extended.rowcount > 0
+
     async def finish(self, delivery: Delivery, sent: Sent, *, now: datetime) -> bool:
         """Write what came of a claimed delivery; many at once share a transaction."""
         return await self._finishes.submit(_Finish(delivery, sent, now))
