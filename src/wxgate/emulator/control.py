@@ -137,10 +137,8 @@ class Control:
         return [each for each in every if all(each[name] == value for name, value in wanted.items())]
 
     def _messages(self, given: Given) -> Any:
-        parties = self._actor.parties
-        every = [parties.as_json(told) for told in parties.log]
         wanted = {name: given[name] for name in ("id", "appid", "openid", "msg_id", "kind") if name in given}
-        return [each for each in every if all(each[name] == value for name, value in wanted.items())]
+        return [self._actor.parties.as_json(told) for told in self._actor.parties.find(wanted)]
 
     def _inbox(self, given: Given) -> Any:
         entries = self._world.conversations.inbox(given.get("appid"), given.get("openid"))

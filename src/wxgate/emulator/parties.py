@@ -37,6 +37,11 @@ class Told:
     pushes: list[Push] = field(default_factory=list)
 
     @property
+    def appid(self) -> str:
+        """Return the account's appid."""
+        return self.account.appid
+
+    @property
     def msg_id(self) -> str | None:
         """Return WeChat's id of a message; events have none."""
         given = self.fields.get("MsgId")
@@ -126,9 +131,12 @@ class Parties:
         if not any(well) or (self._world.switches.fault_notice == "anybody" and not all(well)):
             self._world.conversations.show_fault(told.account.appid, told.openid, message=told.id)
 
+    def find(self, wanted: Mapping[str, str]) -> list[Told]:
+        """Return what was told, oldest first, whose attributes are these."""
+        return [each for each in self.log if all(getattr(each, name) == wanted[name] for name in wanted)]
+
     def as_json(self, told: Told) -> dict[str, Any]:
         """Return what one message came to: what each party did, and what the user saw of it."""
-        seen = self._world.conversations.inbox(told.account.appid, told.openid)
         return {
             "id": told.id,
             "at": told.at,
@@ -139,7 +147,7 @@ class Parties:
             "type": told.fields.get("Event") or told.fields.get("MsgType"),
             "content": told.fields.get("Content"),
             "parties": [self._party(push) for push in told.pushes],
-            "seen": [entry.as_json() for entry in seen if entry.message == told.id],
+            "seen": [entry.as_json() for entry in self._world.conversations.seen_of(told.id)],
         }
 
     def _party(self, push: Push) -> dict[str, Any]:

@@ -59,6 +59,7 @@ class Conversations:
     def __init__(self, clock: EmulatorClock, switches: Switches) -> None:
         self._clock, self._switches = clock, switches
         self._inbox: list[InboxEntry] = []
+        self._by_message: dict[str, list[InboxEntry]] = {}
         self._windows: dict[tuple[str, str], _Window] = {}
 
     def user_wrote(self, appid: str, openid: str, *, message: str | None = None) -> None:
@@ -104,6 +105,10 @@ class Conversations:
         """Return what was seen, oldest first."""
         return [each for each in self._inbox if appid in (None, each.appid) and openid in (None, each.openid)]
 
+    def seen_of(self, message: str) -> list[InboxEntry]:
+        """Return what was seen in answer to one message, oldest first."""
+        return list(self._by_message.get(message, ()))
+
     def _put(
         self,
         appid: str,
@@ -115,6 +120,7 @@ class Conversations:
         sender: str | None,
         message: str | None,
     ) -> None:
-        self._inbox.append(
-            InboxEntry(self._clock.now(), appid, openid, source, type, content, fields, sender, message)
-        )
+        entry = InboxEntry(self._clock.now(), appid, openid, source, type, content, fields, sender, message)
+        self._inbox.append(entry)
+        if message is not None:
+            self._by_message.setdefault(message, []).append(entry)
