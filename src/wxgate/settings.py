@@ -119,6 +119,18 @@ class Settings(BaseSettings):
     deliveries_at_once: int = Field(
         64, ge=1, le=1000, description="How many events one process sends to subscribers at the same time."
     )
+    retention: str = Field(
+        "message=30d,2GB; event=30d,2GB; component=365d,200MB; gateway=365d,100MB; push=14d,1000000rows",
+        description="How long and how much is kept of each kind of event and of the push log. What is not "
+        "named is kept as by default.",
+    )
+    redact_after_hours: float = Field(
+        0,
+        ge=0,
+        le=876000,
+        description="After how many hours the words of messages and replies are taken out of the record. "
+        "0: never.",
+    )
     invite_days: int = Field(
         7, ge=1, description="How long an invite is valid unless it says otherwise, in days."
     )

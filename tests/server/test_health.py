@@ -3,6 +3,7 @@
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ from tests.cast import add_follower, add_platform, another_node, authorized_acco
 from tests.harness import Harness, World
 from tests.pushing import Sealer, component_event, metric, post
 from tests.servers.postgres import PostgresServer
+from tests.store.test_inbox import message
+from tests.store.test_subscribers import subscriber
 from wxgate import __version__
+from wxgate.events.records import Fanout
 from wxgate.store.tables import platforms
 
 QUIET = {"ticket_interval": 1e9}
@@ -170,3 +174,18 @@ async def test_a_platform_whose_row_does_not_open_is_named_and_stops_nobody_else
                 assert page.status == status
             async with gateway.http.get(f"{url}/metrics") as answer:
                 assert answer.status == 200
+
+
+async def test_what_waits_for_subscribers_is_counted(gateway: World) -> None:
+    store, now = gateway.node.store, gateway.clock.now()
+    one = subscriber(created_at=now, updated_at=now)
+    await store.subscribers.add(replace(one, paused=True))
+    await store.inbox.record(
+        message(received_at=now - timedelta(minutes=5)),
+        holder="elsewhere",
+        lease_until=now + timedelta(hours=1),
+        fanout=[Fanout(one.id)],
+    )
+    assert await metric(gateway, "wxgate_deliveries_waiting", subscriber=one.id) == 1
+    assert (await metric(gateway, "wxgate_deliveries_oldest_seconds", subscriber=one.id)) >= 300
+    assert await metric(gateway, "wxgate_deliveries_dead", subscriber=one.id) == 0

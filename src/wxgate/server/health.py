@@ -1,5 +1,7 @@
 """Probes: is the process alive, is it ready for pushes, how old are the tickets."""
 
+import time
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -8,12 +10,16 @@ from wxgate.custody.circuit import CircuitState
 from wxgate.server.metrics import CONTENT_TYPE
 from wxgate.server.node import Node
 
+BACKLOG_SECONDS = 10.0
+"""How old the numbers about deliveries may be."""
+
 
 class Health:
     """The endpoints machines ask."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._counted_at: float | None = None
 
     async def healthz(self, _: Request) -> Response:
         """Answer that the process runs."""
@@ -58,4 +64,13 @@ class Health:
             seconds = -1.0 if age.age is None else age.age.total_seconds()
             self._node.metrics.ticket_age.labels(platform.appid).set(seconds)
         self._node.metrics.note_fetches(self._node.guarded.standings())
+        await self._count_backlog()
         return Response(self._node.metrics.render(), media_type=CONTENT_TYPE)
+
+    async def _count_backlog(self) -> None:
+        """Count what waits for subscribers, not oftener than is useful: a long backlog takes a while."""
+        now = time.monotonic()
+        if self._counted_at is None or now >= self._counted_at + BACKLOG_SECONDS:
+            self._counted_at = now
+            backlog = await self._node.store.deliveries.backlog()
+            self._node.metrics.note_backlog(backlog, self._node.clock.now())

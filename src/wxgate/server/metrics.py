@@ -1,13 +1,14 @@
 """What the gateway counts, for Prometheus."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from wxgate.custody.circuit import CircuitState
 from wxgate.custody.guarding import Standing
 from wxgate.errors import GatewayError
-from wxgate.events.records import Event, NewEvent
+from wxgate.events.records import Backlog, Event, NewEvent
 from wxgate.protocol.tokens import TokenKey
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -109,6 +110,35 @@ class Metrics:
             ["platform", "step", "result"],
             registry=self.registry,
         )
+        self.push_lines_dropped = Counter(
+            "wxgate_push_log_dropped_total",
+            "Pushes without a line in the push log, because the database did not keep up.",
+            registry=self.registry,
+        )
+        self.removed = Counter(
+            "wxgate_retention_removed_total",
+            "Events and lines of the push log deleted because of their age or number, and messages redacted.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.deliveries_waiting = Gauge(
+            "wxgate_deliveries_waiting",
+            "Events on their way to a subscriber.",
+            ["subscriber"],
+            registry=self.registry,
+        )
+        self.deliveries_oldest = Gauge(
+            "wxgate_deliveries_oldest_seconds",
+            "Seconds since the oldest of them came; 0 when there is none.",
+            ["subscriber"],
+            registry=self.registry,
+        )
+        self.deliveries_dead = Gauge(
+            "wxgate_deliveries_dead",
+            "Events given up, which can be delivered again by hand.",
+            ["subscriber"],
+            registry=self.registry,
+        )
         self.pages = Counter(
             "wxgate_authorize_pages_total",
             "Visits to the authorization pages by page and result.",
@@ -167,6 +197,16 @@ class Metrics:
             fullest[labels] = max(one.share, fullest.get(labels, 0.0))
         for labels, used in fullest.items():
             self.fetch_budget.labels(*labels).set(used)
+
+    def note_backlog(self, backlog: Sequence[Backlog], now: datetime) -> None:
+        """Take over what waits for subscribers."""
+        for gauge in (self.deliveries_waiting, self.deliveries_oldest, self.deliveries_dead):
+            gauge.clear()
+        for one in backlog:
+            age = 0.0 if one.oldest is None else max(0.0, (now - one.oldest).total_seconds())
+            self.deliveries_waiting.labels(one.subscriber).set(one.waiting)
+            self.deliveries_oldest.labels(one.subscriber).set(age)
+            self.deliveries_dead.labels(one.subscriber).set(one.dead)
 
     def found(self, platform: str, kind: str, outcome: str) -> None:
         """Count a difference between WeChat's list and ours."""

@@ -46,9 +46,11 @@ from wxgate.errors import StorageError
 from wxgate.events.code_audits import CodeAudits
 from wxgate.events.handlers import Handlers
 from wxgate.events.planning import Planner
+from wxgate.events.push_log import PushRecorder
 from wxgate.events.reception import Reception
 from wxgate.events.release_testing import ReleaseTesting
 from wxgate.events.replies import Replies
+from wxgate.events.retention import Keeper, read_retention
 from wxgate.protocol.answers import Answer
 from wxgate.protocol.tokens import TokenKey, TokenKind
 from wxgate.server.admission import Admission
@@ -109,6 +111,7 @@ class Node:
     replies: Replies
     code_audits: CodeAudits
     delivering: Delivering
+    push_recorder: PushRecorder
 
     @classmethod
     async def open(
@@ -120,6 +123,7 @@ class Node:
         clock: Clock | None = None,
     ) -> Self:
         """Open the store, bring its schema up to date, and build a node on it."""
+        limits = read_retention(settings.retention)
         transport = HttpTransport(proxy=settings.outbound_proxy or None)
         if clock is None and settings.development_clock_url:
             followed = FollowedClock(transport, settings.development_clock_url)
@@ -247,6 +251,7 @@ class Node:
         handlers = handlers if handlers is not None else Handlers()
         delivering = Delivering.make(settings, store, clock, holder=holder, listener=metrics)
         await delivering.open()
+        push_recorder = PushRecorder(store.push_log, clock, on_dropped=metrics.push_lines_dropped.inc)
         reception = Reception(
             store.inbox,
             handlers,
@@ -304,7 +309,17 @@ class Node:
             clock=clock,
             enabled=settings.release_test,
         )
+        hours = settings.redact_after_hours
+        retention = Keeper(
+            store.event_log,
+            store.push_log,
+            clock,
+            retention=limits,
+            redact_after=timedelta(hours=hours) if hours else None,
+            on_removed=lambda kind, count: metrics.removed.labels(kind).inc(count),
+        )
         runner = Runner(
+            retention=retention,
             code_audits=code_audits,
             key_uses=key_uses,
             renewals=renewals,
@@ -355,6 +370,7 @@ class Node:
             replies,
             code_audits,
             delivering,
+            push_recorder,
         )  # fmt: skip
 
     async def close(self) -> None:
@@ -370,7 +386,7 @@ class Node:
             await self.guarded.close()
         with contextlib.suppress(StorageError):
             await self.key_uses.write()
-        await self.audit.close()
+        await asyncio.gather(self.audit.close(), self.push_recorder.close())
         with contextlib.suppress(asyncio.CancelledError):
             await self.transport.close()
         await self.store.close()

@@ -22,6 +22,7 @@ from wxgate.events.notices import parse_notice
 from wxgate.events.reception import Reception, Subject
 from wxgate.events.records import Event, EventKind
 from wxgate.events.release_testing import ReleaseTesting
+from wxgate.events.retention import Keeper
 from wxgate.protocol.messages import parse_message
 from wxgate.protocol.pushes import parse_component_event
 from wxgate.secret import trace_of
@@ -44,6 +45,9 @@ TICKET_TICKS = 15
 INFO_TICKS = 30
 """Every how many ticks accounts without information are asked after, and old audit lines dropped."""
 
+RETENTION_TICKS = 150
+"""Every how many ticks what is kept no longer is deleted."""
+
 
 class Runner:
     """Runs the node's background work; one trouble never stops the rest."""
@@ -65,6 +69,7 @@ class Runner:
         key_uses: KeyUses,
         code_audits: CodeAudits,
         delivering: Delivering,
+        retention: Keeper,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -81,6 +86,7 @@ class Runner:
         self._key_uses = key_uses
         self._code_audits = code_audits
         self._delivering = delivering
+        self._retention = retention
         self._clock = clock
         self._tasks: list[asyncio.Task[None]] = []
         self._slow: dict[str, asyncio.Task[None]] = {}
@@ -126,8 +132,12 @@ class Runner:
         if self._ticks % INFO_TICKS == 0:
             self._begin("account information", self._accounts.complete)
             self._begin("old audit lines", self._audit.prune)
+            # No stream may have been open for long; then the next would have much to number.
+            self._begin("positions", self._store.event_log.newest_position)
             self._begin("audits of code", self._code_audits.sweep)
             steps += (self._keeper.note_uses, self._key_uses.write)
+        if self._ticks % RETENTION_TICKS == 0:
+            self._begin("retention", self._retention.tend)
         self._ticks += 1
         for step in steps:
             await _quietly(step)
