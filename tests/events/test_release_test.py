@@ -7,6 +7,7 @@ import pytest
 
 from tests.store.moments import NOW
 from tests.store.test_release_tests import TESTED
+from wxgate.events.release_remarks import Remark, read_remarks, write_remarks
 from wxgate.events.release_test import ReleaseStep, recognise, runs, without_code
 from wxgate.protocol.messages import Message, parse_message
 from wxgate.protocol.official_tests import RELEASE_TEST_ACCOUNTS, TEST_ACCOUNTS
@@ -81,6 +82,16 @@ def test_lines_become_runs_by_account_the_newest_first() -> None:
         (MINI.appid, 1, None),
         (OFFICIAL.appid, 4, True),
     ]
+
+
+def test_what_is_said_of_a_step_is_kept_by_code_and_read_in_both_languages() -> None:
+    remarks = (Remark("code_refused", {"origin": "message", "errcode": "61009"}), Remark("sent"))
+    line = replace(TESTED, remarks=read_remarks(write_remarks(remarks)))
+    assert line.reason == (
+        "WeChat refused the code of the message (61009); the customer-service message was sent"
+    )
+    assert line.reason_zh == "微信拒绝了消息里的授权码（61009）；客服消息已发出"
+    assert replace(TESTED, remarks=(Remark("of_a_later_version"),)).reason == "of_a_later_version"
 
 
 def test_lines_far_apart_are_different_runs() -> None:

@@ -13,7 +13,7 @@ from wxgate.custody.clients import ClientScope
 from wxgate.custody.records import AuthorizationFilter
 from wxgate.events.handlers import Handlers
 from wxgate.events.release_test import ReleaseLine, ReleaseStep
-from wxgate.events.release_testing import ABANDONED, LEASE, STALE
+from wxgate.events.release_testing import LEASE, STALE
 from wxgate.protocol.official_tests import RELEASE_TEST_ACCOUNTS
 
 OFFICIAL, MINI = RELEASE_TEST_ACCOUNTS[1], RELEASE_TEST_ACCOUNTS[7]
@@ -183,7 +183,7 @@ async def test_a_job_that_nobody_took_over_in_time_has_failed(tmp_path: Path) ->
         await world.advance(STALE + LEASE)
         await world.node.release_testing.sweep()
         line = await outcome(world)
-        assert (line.ok, line.reason) == (False, ABANDONED)
+        assert (line.ok, [remark.code for remark in line.remarks]) == (False, ["abandoned"])
         assert await world.node.store.release_tests.due_lines(now=world.clock.now() + LEASE) == []
 
 

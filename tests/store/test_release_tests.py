@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tests.store.moments import NOW, after
+from wxgate.events.release_remarks import Remark
 from wxgate.events.release_test import ReleaseLine, ReleaseStep
 from wxgate.secret import AuthorizationCode
 from wxgate.store import Store
@@ -17,10 +18,12 @@ TESTED = ReleaseLine(
     ok=True,
     received="{}",
     answered="success",
-    reason="acknowledged",
+    remarks=(Remark("ticket", {"seconds": 7}),),
     event_key="a" * 64,
     code=AuthorizationCode("the-tested-code"),
 )
+
+SENT = (Remark("exchanged", {"origin": "message"}), Remark("sent"))
 
 JOB = replace(
     TESTED,
@@ -57,11 +60,11 @@ async def test_a_job_is_taken_over_by_one_when_it_is_due_and_not_before(store: S
 async def test_a_finished_job_has_its_outcome_and_no_code(store: Store) -> None:
     line = await store.release_tests.begin(JOB)
     assert line is not None
-    assert await store.release_tests.finish(line, ok=True, answered="(empty)", reason="sent")
+    assert await store.release_tests.finish(line, ok=True, answered="(empty)", remarks=SENT)
     (kept,) = await store.release_tests.find_lines("wxplatform")
-    assert (kept.ok, kept.answered, kept.reason, kept.due_at) == (True, "(empty)", "sent", None)
+    assert (kept.ok, kept.answered, kept.remarks, kept.due_at) == (True, "(empty)", SENT, None)
     assert await store.release_tests.due_lines(now=after(3600)) == []
-    assert not await store.release_tests.finish(line, ok=False, answered="", reason="")
+    assert not await store.release_tests.finish(line, ok=False, answered="", remarks=())
 
 
 async def test_who_was_overtaken_does_not_write_the_outcome(store: Store) -> None:
@@ -69,8 +72,8 @@ async def test_who_was_overtaken_does_not_write_the_outcome(store: Store) -> Non
     assert slow is not None
     quick = await store.release_tests.claim(slow.id, now=after(60), due_at=after(120))
     assert quick is not None
-    assert not await store.release_tests.finish(slow, ok=False, answered="", reason="late")
-    assert await store.release_tests.finish(quick, ok=True, answered="", reason="in time")
+    assert not await store.release_tests.finish(slow, ok=False, answered="", remarks=())
+    assert await store.release_tests.finish(quick, ok=True, answered="", remarks=SENT)
 
 
 async def test_the_newest_code_of_an_account_is_found_until_it_is_dropped(store: Store) -> None:

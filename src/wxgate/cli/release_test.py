@@ -72,7 +72,8 @@ def _print(runs: Sequence["ReleaseRun"], exchange: bool) -> None:
             title_zh, title = TITLES[line.step]
             out.print(f"  [{colour}]{mark}[/] {line.step:{NAME_WIDTH}} {title_zh} · {title}")
             indent = " " * (NAME_WIDTH + 5)
-            out.print(f"{indent}{line.reason}", style="dim" if line.ok else colour, markup=False)
+            for text in (line.reason_zh, line.reason):
+                out.print(f"{indent}{text}", style="dim" if line.ok else colour, markup=False)
             if exchange:
                 for shown in (*_lines("< ", line.received), *_lines("> ", line.answered)):
                     out.print(indent + shown, style="dim", markup=False)

@@ -22,6 +22,7 @@ from wxgate.events.records import (
     Sent,
     Subscriber,
 )
+from wxgate.events.release_remarks import Remark
 from wxgate.events.release_test import ReleaseLine
 from wxgate.events.replying import Turn
 from wxgate.secret import AuthorizationCode
@@ -319,7 +320,7 @@ class ReleaseTests(Protocol):
         """Take a line over until `due_at`; exactly one caller gets it."""
         ...
 
-    async def finish(self, line: ReleaseLine, *, ok: bool, answered: str, reason: str) -> bool:
+    async def finish(self, line: ReleaseLine, *, ok: bool, answered: str, remarks: Sequence[Remark]) -> bool:
         """Write how it ended and forget its code, unless somebody has taken it over since."""
         ...
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from wxgate.events.release_remarks import Remark
 from wxgate.protocol.messages import Event, Message, TextMessage
 from wxgate.protocol.official_tests import (
     CODE_QUESTION,
@@ -62,12 +63,22 @@ class ReleaseLine:
     ok: bool | None
     received: str
     answered: str
-    reason: str
+    remarks: Sequence[Remark]
     event_key: str
     openid: str = ""
     code: AuthorizationCode | None = None
     due_at: datetime | None = None
     id: int = field(default=0, compare=False)
+
+    @property
+    def reason(self) -> str:
+        """What there is to say of it in English."""
+        return "; ".join(remark.en for remark in self.remarks)
+
+    @property
+    def reason_zh(self) -> str:
+        """What there is to say of it in Chinese."""
+        return "；".join(remark.zh for remark in self.remarks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +105,7 @@ class ReleaseRun:
                 "received": line.received,
                 "answered": line.answered,
                 "reason": line.reason,
+                "reason_zh": line.reason_zh,
             }
             for line in self.lines
         ]

@@ -23,6 +23,7 @@ from wxgate.clock import Clock
 from wxgate.errors import Busy, CodeRejected, GatewayError, UpstreamError, told
 from wxgate.events.ports import ReleaseTests
 from wxgate.events.records import NewEvent
+from wxgate.events.release_remarks import Remark
 from wxgate.events.release_test import (
     Question,
     ReleaseLine,
@@ -54,8 +55,6 @@ LEASE = timedelta(seconds=60)
 STALE = timedelta(minutes=10)
 """A job that has been left for so long is left alone: the checker has gone."""
 
-ABANDONED = "the node that worked on it ended, and no other one was there in time"
-
 CODE_LIVES = timedelta(hours=1)
 
 PAUSES = (0.5, 1.5)
@@ -74,10 +73,10 @@ class ReleaseListener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TicketNews:
-    """How a platform's newest ticket stands, in words."""
+    """How a platform's newest ticket stands."""
 
     good: bool
-    words: str
+    remark: Remark
 
 
 @dataclass(slots=True)
@@ -86,14 +85,15 @@ class _Transcript:
 
     code: AuthorizationCode
     lines: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
 
     def call(self, path: str, body: dict[str, Any], outcome: str) -> None:
         shown = json.dumps(body, ensure_ascii=False)
         self.lines.append(without_code(f"POST {path} {shown} -> {outcome}", self.code))
 
-    def remark(self, text: str) -> None:
-        self.remarks.append(without_code(text, self.code))
+    def remark(self, code: str, **values: object) -> None:
+        hidden = {name: without_code(str(value), self.code) for name, value in values.items()}
+        self.remarks.append(Remark(code, hidden))
 
 
 class ReleaseTesting:
@@ -149,13 +149,13 @@ class ReleaseTesting:
             ok=True,
             received=received,
             answered="success",
-            reason="acknowledged",
+            remarks=(Remark("acknowledged"),),
             event_key=new.dedup_key,
         )
         if isinstance(event, Authorized):
             news = await self._ticket(new.issuer)
             ticket = replace(
-                line, step=ReleaseStep.TICKET, ok=news.good, received="", answered="", reason=news.words
+                line, step=ReleaseStep.TICKET, ok=news.good, received="", answered="", remarks=(news.remark,)
             )
             await self._begin(ticket)
             line = replace(line, step=ReleaseStep.AUTHORIZED, code=event.code)
@@ -174,7 +174,7 @@ class ReleaseTesting:
             ok=True,
             received=json.dumps(self.cleaned(new, question).fields, ensure_ascii=False),
             answered=question.text,
-            reason="answered at once",
+            remarks=(Remark("answered"),),
             event_key=new.dedup_key,
             openid=message.openid,
         )
@@ -186,7 +186,9 @@ class ReleaseTesting:
                 from_user=message.account,
                 created_at=int(now.timestamp()),
             )
-        job = replace(line, ok=None, answered="", reason="under way", code=question.code, due_at=now + LEASE)
+        job = replace(
+            line, ok=None, answered="", remarks=(Remark("under_way"),), code=question.code, due_at=now + LEASE
+        )
         if (begun := await self._begin(job)) is not None:
             self._start(begun)
         return None
@@ -205,7 +207,7 @@ class ReleaseTesting:
             if line is None:
                 continue
             if line.code is None or line.at < now - STALE:
-                await self._store.finish(line, ok=False, answered="(empty)", reason=ABANDONED)
+                await self._store.finish(line, ok=False, answered="(empty)", remarks=(Remark("abandoned"),))
                 self._tell(line, ok=False)
                 continue
             log.warning("release_test.taken_over", platform=line.platform, appid=line.appid)
@@ -250,17 +252,17 @@ class ReleaseTesting:
                 ok = token is not None and await self._write(line, token, transcript)
         except TimeoutError:
             ok = False
-            transcript.remark(f"it took longer than {JOB_SECONDS:.0f} s")
+            transcript.remark("too_long", seconds=round(JOB_SECONDS))
         except asyncio.CancelledError:
             raise  # We are being stopped; the job is taken over.
         except Exception as error:
             ok = False
-            transcript.remark(f"{type(error).__name__}: {error}")
+            transcript.remark("unexpected", error=f"{type(error).__name__}: {error}")
             trace = trace_of(error)
             log.exception("release_test.failed", platform=line.platform, exc_info=False, exception=trace)
         answered = "\n".join(("(empty)", *transcript.lines))
         try:
-            if await self._store.finish(line, ok=ok, answered=answered, reason="; ".join(transcript.remarks)):
+            if await self._store.finish(line, ok=ok, answered=answered, remarks=transcript.remarks):
                 self._tell(line, ok)
         except GatewayError as error:
             log.error("release_test.not_recorded", platform=line.platform, **told(error))
@@ -269,14 +271,14 @@ class ReleaseTesting:
         """Exchange the message's code; where WeChat refuses it, that of the last `authorized` push."""
         code = transcript.code
         try:
-            return await self._try_code(line, code, "the message", transcript)
+            return await self._try_code(line, code, "message", transcript)
         except CodeRejected:
             other = await self._store.newest_code(line.platform, line.appid, since=line.at - CODE_LIVES)
         if other is None or other == code:
-            transcript.remark("no authorized push of this account brought another code")
+            transcript.remark("no_other_code")
             return None
         try:
-            return await self._try_code(line, other, "the authorized push", transcript)
+            return await self._try_code(line, other, "authorized", transcript)
         except CodeRejected:
             return None
 
@@ -291,18 +293,18 @@ class ReleaseTesting:
             granted = await _patiently(lambda: self._exchange(line.platform, code), although_sent=True)
         except CodeRejected as refused:
             transcript.call(path, body, f"{refused.errcode} {refused.errmsg}")
-            transcript.remark(f"WeChat refused the code of {origin} ({refused.errcode})")
+            transcript.remark("code_refused", origin=origin, errcode=refused.errcode)
             raise
         except GatewayError as error:
             transcript.call(path, body, str(error))
-            transcript.remark(f"the code of {origin} could not be exchanged: {error}")
+            transcript.remark("not_exchanged", origin=origin, error=error)
             return None
         if granted.access is None:
             transcript.call(path, body, "no authorizer_access_token")
-            transcript.remark(f"the code of {origin} was exchanged, and brought no access token")
+            transcript.remark("no_token", origin=origin)
             return None
         transcript.call(path, body, f"authorizer_access_token {HIDDEN}")
-        transcript.remark(f"the code of {origin} was exchanged")
+        transcript.remark("exchanged", origin=origin)
         return granted.access.value
 
     async def _write(self, line: ReleaseLine, token: AccessToken, transcript: _Transcript) -> bool:
@@ -313,10 +315,10 @@ class ReleaseTesting:
             await _patiently(lambda: self._send(token, body))
         except GatewayError as error:
             transcript.call(path, body, str(error))
-            transcript.remark(f"the customer-service message was not sent: {error}")
+            transcript.remark("not_sent", error=error)
             return False
         transcript.call(path, body, "errcode 0")
-        transcript.remark("the customer-service message was sent")
+        transcript.remark("sent")
         return True
 
 

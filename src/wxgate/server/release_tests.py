@@ -10,6 +10,7 @@ from wxgate.custody.keeper import TokenKeeper
 from wxgate.custody.sources import component_key
 from wxgate.custody.tickets import TicketHealth, Tickets
 from wxgate.events.ports import ReleaseTests
+from wxgate.events.release_remarks import Remark
 from wxgate.events.release_testing import ReleaseListener, ReleaseTesting, TicketNews
 from wxgate.secret import AccessToken, AuthorizationCode, ComponentToken
 
@@ -52,6 +53,6 @@ async def _send(api: WeChatApi, token: AccessToken, body: dict[str, Any]) -> Non
 async def _ticket(tickets: Tickets, platform: str) -> TicketNews:
     age = await tickets.age(platform)
     if age.age is None:
-        return TicketNews(False, "no ticket was ever received")
-    words = f"the newest ticket was received {round(age.age.total_seconds())} s before"
-    return TicketNews(age.health is TicketHealth.GOOD, words)
+        return TicketNews(False, Remark("no_ticket"))
+    remark = Remark("ticket", {"seconds": round(age.age.total_seconds())})
+    return TicketNews(age.health is TicketHealth.GOOD, remark)

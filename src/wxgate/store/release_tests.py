@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row, select, update
 
 from wxgate.custody.vault import Vault
+from wxgate.events.release_remarks import Remark, read_remarks, write_remarks
 from wxgate.events.release_test import ReleaseLine, ReleaseStep
 from wxgate.secret import AuthorizationCode
 from wxgate.store.database import Database
@@ -37,7 +38,7 @@ class SqlReleaseTests:
             "ok": line.ok,
             "received": line.received,
             "answered": line.answered,
-            "reason": line.reason,
+            "reason": write_remarks(line.remarks),
             "event_key": line.event_key,
             "openid": line.openid,
             "code": code,
@@ -62,9 +63,15 @@ class SqlReleaseTests:
             row = (await connection.execute(taken.returning(*table))).first()
         return self._read(row) if row is not None else None
 
-    async def finish(self, line: ReleaseLine, *, ok: bool, answered: str, reason: str) -> bool:
+    async def finish(self, line: ReleaseLine, *, ok: bool, answered: str, remarks: Sequence[Remark]) -> bool:
         """Write how a line ended."""
-        values = {"ok": ok, "answered": answered, "reason": reason, "code": None, "due_at": None}
+        values = {
+            "ok": ok,
+            "answered": answered,
+            "reason": write_remarks(remarks),
+            "code": None,
+            "due_at": None,
+        }
         held = update(release_tests).where(table.id == line.id, table.due_at == line.due_at)
         async with self._database.write() as connection:
             return (await connection.execute(held.values(**values))).rowcount > 0
@@ -122,7 +129,7 @@ def _line(row: Row[Any], code: AuthorizationCode | None) -> ReleaseLine:
         ok=row.ok,
         received=row.received,
         answered=row.answered,
-        reason=row.reason,
+        remarks=read_remarks(row.reason),
         event_key=row.event_key,
         openid=row.openid,
         code=code,

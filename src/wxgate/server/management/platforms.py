@@ -94,6 +94,7 @@ class ReleaseStepOut(BaseModel):
     received: str
     answered: str
     reason: str
+    reason_zh: str
 
 
 class ReleaseRunOut(BaseModel):
