@@ -15,6 +15,7 @@ from tests.chaos.evidence import Disturbance, Key, Rows
 from tests.chaos.links import Front, Link
 from tests.servers.postgres import PostgresServer, find_postgres
 from tests.servers.processes import ServerProcess, free_port
+from tests.servers.templates import migrated_file
 from wxgate.clock import SystemClock
 from wxgate.custody.clients import ClientScope
 from wxgate.custody.issuing import Clients, NewClient
@@ -161,9 +162,9 @@ async def open_scene(
             if tools is None:
                 raise RuntimeError("PostgreSQL is not installed; take --database sqlite")
             postgres = stack.enter_context(PostgresServer(tools))
-            url = postgres.create_database()
+            url = postgres.create_migrated_database()
         else:
-            url = f"sqlite:///{folder / 'wxgate.db'}"
+            url = f"sqlite:///{migrated_file(folder / 'wxgate.db')}"
         key_file = folder / "wxgate.key"
         ports = [free_port() for _ in range(nodes)]
         front = await stack.enter_async_context(Front([("127.0.0.1", port) for port in ports]))

@@ -8,6 +8,7 @@ import pytest
 
 from tests.crash.scene import Scene
 from tests.servers.processes import ServerProcess
+from tests.servers.templates import migrated_file
 from wxgate.custody.records import Platform, PushCredentials
 from wxgate.emulator.running import RunningEmulator
 from wxgate.secret import AppSecret, EncodingAESKey, PushToken, Secret
@@ -51,7 +52,7 @@ async def scene(tmp_path: Path, wxgate_process: Callable[..., ServerProcess]) ->
             "handlers:gateway",
             ready="http://127.0.0.1:{port}/readyz",
             env={
-                "WXGATE_DATABASE_URL": f"sqlite:///{tmp_path / 'wxgate.db'}",
+                "WXGATE_DATABASE_URL": f"sqlite:///{migrated_file(tmp_path / 'wxgate.db')}",
                 "WXGATE_KEY_FILE": str(tmp_path / "wxgate.key"),
                 "WXGATE_API_BASE_URL": emulator.url,
                 "WXGATE_MP_BASE_URL": emulator.url,

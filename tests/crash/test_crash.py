@@ -15,7 +15,7 @@ from wxgate.events.records import EventState
 
 QUERY_AUTH = "/cgi-bin/component/api_query_auth"
 RENEW = "/cgi-bin/component/api_authorizer_token"
-MOMENTS_MS = [0, 2, 5, 8, 12, 20]
+MOMENTS_MS = [0, 3, 7, 15]
 """Spread over the few milliseconds a push takes, so that the kill falls before, into and after its commit."""
 
 PERSISTENT = {"push_timeout": 30.0, "message_attempts": 100, "retry_pause": 0.3}

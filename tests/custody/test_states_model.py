@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.servers.templates import migrated_file
 from wxgate.custody.records import (
     Authorization,
     Evidence,
@@ -124,7 +125,7 @@ class AuthorizationMachine(RuleBasedStateMachine):
     def open(self) -> None:
         """Open an empty store."""
         path = Path(self.folder.name) / "model.db"
-        self.store = self.run(Store.open(f"sqlite:///{path}", Vault(KeyRing.generate())))
+        self.store = self.run(Store.open(f"sqlite:///{migrated_file(path)}", Vault(KeyRing.generate())))
 
     def teardown(self) -> None:
         """Close everything."""

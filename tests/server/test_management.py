@@ -249,7 +249,7 @@ async def test_what_goes_wrong_inside_is_answered_in_the_apis_words_and_logged_w
         sent.append(event)
 
     management = Management(gateway.node)
-    management._routes.add_api_route("/v1/broken", broken)
+    (await management._made()).add_api_route("/v1/broken", broken)
     headers = [(b"authorization", f"Bearer {boss.key}".encode())]
     scope = {"type": "http", "method": "GET", "path": "/v1/broken", "query_string": b"", "headers": headers}
     with capture_logs() as logs:

@@ -4,6 +4,7 @@ FastAPI reads the requests and describes them at /v1/openapi.json; who may come 
 and what is written down of it is decided here, before and around it.
 """
 
+import asyncio
 from dataclasses import asdict, replace
 from functools import cache
 from typing import Any, cast
@@ -65,7 +66,7 @@ class Management:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._routes = _make_routes(node)
+        self._routes: asyncio.Future[FastAPI] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = _Watched(send)
@@ -80,7 +81,10 @@ class Management:
                 others = [one for one in scope["headers"] if one[0] != b"content-type"]
                 scope["headers"] = [*others, (b"content-type", b"application/json")]
             scope.setdefault("state", {})["client"] = client
-            await self._routes(scope, receive, answer)
+            routes = await self._made()
+            if scope["path"] == DOCUMENT:
+                await asyncio.to_thread(openapi)
+            await routes(scope, receive, answer)
         except GatewayError as error:
             await _send_refusal(answer, refuse(error))
         except Exception as error:
@@ -88,6 +92,12 @@ class Management:
             if not answer.status:
                 await _send_refusal(answer, UNEXPECTED)
         await self._note(scope, client, answer.status)
+
+    async def _made(self) -> FastAPI:
+        """Make the routes when they are first asked for, beside the loop: it takes a tenth of a second."""
+        if self._routes is None:
+            self._routes = asyncio.ensure_future(asyncio.to_thread(_make_routes, self._node))
+        return await asyncio.shield(self._routes)
 
     async def _admit(self, scope: Scope) -> Client:
         kind, _, key = (header(scope, b"authorization") or b"").decode("latin-1").partition(" ")
