@@ -8,11 +8,14 @@ environment not used, cookies not kept; an answer is read to a limit and no furt
 import asyncio
 import errno
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from wxgate.errors import ConfigError, Undeliverable
 from wxgate.events.addresses import Networks, check_host, may_connect, refusal
@@ -21,11 +24,40 @@ from wxgate.events.sending import Answered, Posting
 ANSWER_LIMIT = 256 * 1024
 """How much of an answer is read; no reply is longer than a few kilobytes."""
 
+LOOKUPS_AT_ONCE = 32
+
 USER_AGENT = "wxgate"
 
 
 class AddressRefused(OSError):
     """Raised inside the connector for an address that is not connected to."""
+
+
+class _Resolver(AbstractResolver):
+    """Looks names up in threads of its own: a name server that hangs holds up nothing but lookups."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(LOOKUPS_AT_ONCE, thread_name_prefix="lookup")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        look_up = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]),
+                port=int(address[1]),
+                family=kind,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for kind, _, protocol, _, address in found
+        ]
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class Outgoing:
@@ -70,7 +102,7 @@ class Outgoing:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=self._connections,
-                    resolver=aiohttp.ThreadedResolver(),
+                    resolver=_Resolver(),
                     use_dns_cache=False,
                     socket_factory=self._socket,
                 ),
