@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 
 from tests.cast import add_platform, another_node, authorized_account, until
+from tests.events.application import application
 from tests.harness import Harness, World
 from tests.server.keys import holder
 from tests.server.test_management import manager
 from wxgate.custody.clients import ClientScope
 from wxgate.custody.records import AuthorizationFilter
 from wxgate.events.handlers import Handlers
+from wxgate.events.records import Filter
 from wxgate.events.release_test import ReleaseLine, ReleaseStep
 from wxgate.events.release_testing import LEASE, STALE
 from wxgate.protocol.official_tests import RELEASE_TEST_ACCOUNTS
@@ -74,6 +76,15 @@ async def test_no_merchant_comes_of_it_and_no_handler_hears_of_it(tmp_path: Path
         assert kinds == ["unauthorized", "LOCATION", "text", "text", "authorized"]
         assert all("全网发布检测" in event.error for event in events if event.appid == OFFICIAL.appid)
     assert {type(one).__name__ for one in heard} <= {"VerifyTicket"}
+
+
+async def test_no_subscriber_hears_of_it_either(tmp_path: Path) -> None:
+    async with application() as app, Harness(tmp_path, subscriber_networks="127.0.0.0/8") as world:
+        where = Filter(accounts=(OFFICIAL.appid,))
+        subscriber = await world.node.delivering.subscriptions.add(name="crm", url=app.url, filter=where)
+        assert (await play(world))["ok"]
+        assert await world.node.store.deliveries.find(subscriber_id=subscriber.id) == []
+        assert app.got == []
 
 
 async def test_the_record_shows_the_exchange_without_secrets(tmp_path: Path) -> None:
