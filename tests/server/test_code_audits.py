@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cast import another_node, authorized_account, settle
+from tests.events.events import a_subscriber
 from tests.harness import Harness, World
 from tests.pushing import metric, recorded
 from tests.server.test_management import manager
@@ -15,7 +16,7 @@ from wxgate.errors import WeChatError
 from wxgate.events.audit_records import AuditSource, AuditState, CodeAudit
 from wxgate.events.handlers import Handlers
 from wxgate.events.reception import SETTLED
-from wxgate.events.records import Event
+from wxgate.events.records import Event, Filter
 from wxgate.protocol.messages import CodeAuditEvent
 from wxgate.server.runner import revive
 
@@ -103,6 +104,20 @@ async def test_a_lost_result_is_asked_for_and_handled_like_any_other(tmp_path: P
     [message] = seen
     assert (message.event, message.polled, message.audit_id) == ("weapp_audit_fail", True, id)
     assert (message.reason, message.screenshots) == ("色情", ("a", "b"))
+
+
+async def test_a_result_that_was_asked_for_is_delivered_to_subscribers(tmp_path: Path) -> None:
+    async with Harness(tmp_path) as world:
+        wanted = Filter(names=("weapp_audit_*",))
+        await world.node.store.subscribers.add(a_subscriber(filter=wanted, paused=True))
+        await world.node.delivering.subscribers.refresh()
+        appid, _ = await submitted(world)
+        await lose_push(world)
+        await world.act("audit", appid=appid, result="passed")
+        await ask(world, 2 * HOUR)
+        [event] = await events(world, appid)
+        [delivery] = await world.node.store.deliveries.of_event(event.id)
+        assert delivery.subscriber == a_subscriber().id
 
 
 async def test_a_push_that_comes_after_asking_is_recorded_and_not_handled(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ class CodeAudits:
         ask: Ask,
         user_name: Callable[[str], Awaitable[str]],
         fanout_of: FanoutOf = lambda new: (),
+        queued: Callable[[], object] = lambda: None,
         on_settled: Callable[[AuditState, AuditSource], None] = lambda state, source: None,
     ) -> None:
         self._store = store
@@ -78,6 +79,7 @@ class CodeAudits:
         self._ask = ask
         self._user_name = user_name
         self._fanout_of = fanout_of
+        self._queued = queued
         self._on_settled = on_settled
 
     async def called(self, issuer: str, appid: str, path: str, data: Any) -> None:
@@ -214,7 +216,10 @@ class CodeAudits:
         """Record the event of a result that was found by asking; the sweep of the inbox has it handled."""
         now = self._clock.now()
         new = event_of(audit, account=await self._user_name(audit.appid), now=now)
-        await self._inbox.record(new, holder="", lease_until=now, fanout=self._fanout_of(new))
+        fanout = self._fanout_of(new)
+        await self._inbox.record(new, holder="", lease_until=now, fanout=fanout)
+        if fanout:
+            self._queued()
         when = self._after(audit, audit.state, now)
         await self._store.change(replace(audit, told=True, next_check_at=when), before=audit.state)
 

@@ -228,14 +228,6 @@ class Node:
             return await (account.get(path) if json is None else account.post(path, json=json))
 
         calls = Calls(api, keeper, store.authorizations, registry, explainer, note_call)
-        code_audits = CodeAudits(
-            store.code_audits,
-            store.inbox,
-            clock,
-            ask=ask,
-            user_name=accounts.user_name,
-            on_settled=lambda state, source: metrics.code_audits.labels(state, source).inc(),
-        )
         quotas = Quotas(
             store.quota,
             api=QuotaApi(explaining),
@@ -251,6 +243,16 @@ class Node:
         handlers = handlers if handlers is not None else Handlers()
         delivering = Delivering.make(settings, store, clock, holder=holder, listener=metrics)
         await delivering.open()
+        code_audits = CodeAudits(
+            store.code_audits,
+            store.inbox,
+            clock,
+            ask=ask,
+            user_name=accounts.user_name,
+            fanout_of=delivering.subscribers.matching,
+            queued=delivering.deliverer.kick,
+            on_settled=lambda state, source: metrics.code_audits.labels(state, source).inc(),
+        )
         push_recorder = PushRecorder(store.push_log, clock, on_dropped=metrics.push_lines_dropped.inc)
         reception = Reception(
             store.inbox,
