@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from tests.cli.conftest import Cli, wait_until_gone
+from tests.server.streaming import streaming
 from wxgate.custody.vault import KeyRing
 
 ECHO = """
@@ -55,6 +56,20 @@ async def test_the_gateway_tells_its_address_and_ends_cleanly(cli: Cli) -> None:
         assert await end(process, signal.SIGTERM) == 0
         assert process.stderr is not None
         assert b"Traceback" not in await process.stderr.read()
+
+
+async def test_open_streams_end_with_the_server_instead_of_holding_it_up(cli: Cli) -> None:
+    added = await cli("client", "add", "laptop", "--all", "--scope", "events", "--json")
+    async with (
+        ready(cli, "serve") as (process, url),
+        streaming(url, added.json["key"]) as stream,
+    ):
+        await stream.place()
+        process.send_signal(signal.SIGTERM)
+        assert await stream.rest() == []
+        # Were the stream cut off after the time for requests under way, that would be said.
+        assert process.stderr is not None
+        assert b"timeout graceful shutdown exceeded" not in await process.stderr.read()
 
 
 async def test_ctrl_c_ends_the_emulator_cleanly(cli: Cli) -> None:

@@ -35,6 +35,12 @@ COMMANDS = tuple(
             "reconcile",
             "rehearse",
             "release-test show",
+            "listen",
+            "delivery list",
+            "push list",
+            "replies set",
+            "replies show",
+            *(f"event {what}" for what in ("forget", "list", "show")),
         ),
     )
 )

@@ -48,6 +48,11 @@ class Holder:
         data = json.dumps(document).encode() if body is None else body
         return await request(self.world, "POST", path, self.key, base=self.address, body=data)
 
+    async def send(self, method: str, path: str, document: Any = None) -> Said:
+        """Send a request with another method, with a JSON document if there is one."""
+        data = b"" if document is None else json.dumps(document).encode()
+        return await request(self.world, method, path, self.key, base=self.address, body=data)
+
 
 async def request(
     world: World,

@@ -15,19 +15,24 @@ from wxgate.cli import (
     call,
     client,
     decrypt,
+    delivery,
     demo,
     emulator,
+    event,
     explain,
     export,
     import_,
     invite,
     keys,
+    listen,
     migrate,
     platform,
+    push,
     quota,
     reconcile,
     rehearse,
     release_test,
+    replies,
     serve,
     settings,
     token,
@@ -52,6 +57,7 @@ app.command("rehearse", rich_help_panel="Run")(rehearse.rehearse)
 app.add_typer(platform.app, name="platform", rich_help_panel="Set up")
 app.add_typer(account.app, name="account", rich_help_panel="Set up")
 app.add_typer(client.app, name="client", rich_help_panel="Set up")
+app.add_typer(replies.app, name="replies", rich_help_panel="Set up")
 app.command("apply", rich_help_panel="Set up")(apply.apply)
 app.command("export", rich_help_panel="Set up")(export.export)
 app.command("import", rich_help_panel="Set up")(import_.import_)
@@ -66,6 +72,10 @@ app.add_typer(audit.app, name="audit", rich_help_panel="Use")
 app.command("reconcile", rich_help_panel="Use")(reconcile.reconcile)
 app.add_typer(quota.app, name="quota", rich_help_panel="Use")
 app.add_typer(release_test.app, name="release-test", rich_help_panel="Use")
+app.command("listen", rich_help_panel="Events")(listen.listen)
+app.add_typer(event.app, name="event", rich_help_panel="Events")
+app.add_typer(delivery.app, name="delivery", rich_help_panel="Events")
+app.add_typer(push.app, name="push", rich_help_panel="Events")
 app.command("decrypt", rich_help_panel="Use")(decrypt.decrypt)
 
 

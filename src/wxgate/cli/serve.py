@@ -1,9 +1,14 @@
 """`wxgate serve`: the gateway as a server."""
 
+import asyncio
+import contextlib
+import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -81,7 +86,9 @@ class Served:
     def __call__(self) -> "ASGIApp":
         """Make the application."""
         configure_logs(self.settings.log_level, self.settings.log_format)
-        inner = find_gateway(self.app).asgi(self.settings)
+        gateway = find_gateway(self.app)
+        inner = gateway.asgi(self.settings)
+        _when_told_to_stop(lambda: _end_streams(gateway))
 
         async def application(scope: "Scope", receive: "Receive", send: "Send") -> None:
             if scope["type"] != "lifespan":
@@ -94,6 +101,29 @@ class Served:
                 await send({"type": "lifespan.startup.failed", "message": str(failure)})
 
         return application
+
+
+def _when_told_to_stop(end: Callable[[], None]) -> None:
+    """Do something as soon as this process is told to stop; the server's own handler goes on after it.
+
+    The server waits for requests under way before it tells the application anything, and a stream of events
+    is a request that never ends by itself.
+    """
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before = signal.getsignal(number)
+
+        def handle(received: int, frame: FrameType | None, before: Any = before) -> None:
+            loop.call_soon_threadsafe(end)
+            if callable(before):
+                before(received, frame)
+
+        signal.signal(number, handle)
+
+
+def _end_streams(gateway: "Gateway") -> None:
+    with contextlib.suppress(ConfigError):  # it may not be open yet
+        gateway.node.feed.end()
 
 
 def find_gateway(app: str | None) -> "Gateway":

@@ -42,6 +42,7 @@ class ClientScope(StrEnum):
     JSAPI_SIGNATURE = "jsapi_signature"
     WX_CARD = "wx_card"
     REPORT = "report"
+    EVENTS = "events"
     MANAGE = "manage"
 
 

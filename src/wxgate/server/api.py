@@ -1,4 +1,4 @@
-"""Everything under /v1: token reads on raw ASGI, ahead of all middleware, all else left to the fallback."""
+"""Everything under /v1: token reads and streams on raw ASGI, ahead of all middleware; all else goes on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from wxgate.server.node import Node
 from wxgate.server.refusals import NO_SUCH_ROUTE, NOT_ALLOWED, UNEXPECTED, Refusal, refuse
 from wxgate.server.requests import Asked, check_appid, send_json
 from wxgate.server.signatures import SignatureApi
+from wxgate.server.streams import PATH, EventStreams
 from wxgate.server.tokens import Endpoint, Gone, TokenApi
 
 log = structlog.get_logger("wxgate.api")
@@ -36,6 +37,7 @@ class Api:
         self._fallback = fallback or self._no_such_route
         self._proxies = node.settings.proxies
         self._counters: dict[tuple[str, str], Counter] = {}
+        self._streams = EventStreams(node)
         tokens = TokenApi(node)
         signatures = SignatureApi(node, tokens)
         self._routes = {
@@ -50,6 +52,9 @@ class Api:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == PATH:
+            await self._streams(scope, receive, send)
+            return
         parts = scope["path"].split("/")
         route = self._routes.get((parts[2], parts[4])) if len(parts) == 5 else None
         if route is None:

@@ -37,6 +37,9 @@ class Metrics:
             ["kind", "outcome"],
             registry=self.registry,
         )
+        self.event_streams = Gauge(
+            "wxgate_event_streams", "Streams of events that are open on this node.", registry=self.registry
+        )
         self.renewals = Counter(
             "wxgate_token_renewals_total",
             "Token renewals by kind and result.",

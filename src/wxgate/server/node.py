@@ -44,6 +44,7 @@ from wxgate.custody.tickets import Tickets
 from wxgate.custody.transfer import Transfer
 from wxgate.errors import StorageError
 from wxgate.events.code_audits import CodeAudits
+from wxgate.events.feed import Feed
 from wxgate.events.handlers import Handlers
 from wxgate.events.planning import Planner
 from wxgate.events.push_log import PushRecorder
@@ -106,6 +107,7 @@ class Node:
     guarded: GuardedTokens
     late_tickets: LateTickets
     key_uses: KeyUses
+    feed: Feed
     release_testing: ReleaseTesting
     planner: Planner
     replies: Replies
@@ -367,6 +369,7 @@ class Node:
             guarded,
             late_tickets,
             key_uses,
+            Feed(store.event_log),
             release_testing,
             planner,
             replies,
@@ -380,6 +383,7 @@ class Node:
 
         Closing twice does no harm.
         """
+        await self.feed.close()
         await self.runner.stop()
         await asyncio.gather(self.reception.close(), self.exchanges.close(), self.release_testing.close())
         await self.delivering.close()

@@ -108,7 +108,7 @@ def refuse(error: GatewayError, link: str = "", *, narrow: bool = False) -> Refu
             return _unauthorized(str(error), "needs_reauthorization" if needs else "not_authorized", link)
         case NotFound():
             hint = "`wxgate account list` and `wxgate platform list` show what there is"
-            return Refusal(404, "not_found", str(error), "没有这个账号或平台", hint)
+            return Refusal(404, "not_found", str(error), "没有所请求的账号、平台或记录", hint)
         case SeveralIssuers():
             return Refusal(
                 409, "several_issuers", str(error), "多个平台可代表该账号，请用 ?issuer= 指明",

@@ -32,7 +32,17 @@ from wxgate.errors import (
 )
 from wxgate.secret import trace_of
 from wxgate.server.asgi import Receive, Scope, Send, client_ip, header, read_body
-from wxgate.server.management import accounts, audits, clients, configuration, platforms, quotas, reconciling
+from wxgate.server.management import (
+    accounts,
+    audits,
+    clients,
+    configuration,
+    events,
+    platforms,
+    quotas,
+    reconciling,
+    replies,
+)
 from wxgate.server.management.described import described
 from wxgate.server.management.scope import calling, check_given, need_manage
 from wxgate.server.node import Node
@@ -49,7 +59,7 @@ DOCUMENT = "/v1/openapi.json"
 
 READING = ("GET", "HEAD")
 
-REPEATED = frozenset({"path"})
+REPEATED = frozenset({"path", "name"})
 """Parameters that may be given several times."""
 
 DESCRIPTION = """
@@ -153,7 +163,17 @@ def _make_routes(node: Node) -> FastAPI:
         link = error.link if isinstance(error, NotAuthorized) else ""
         return _as_response(refuse(error, link, narrow=not calling(request).reach.is_everything))
 
-    for module in (platforms, accounts, audits, configuration, quotas, reconciling, clients):
+    for module in (
+        platforms,
+        accounts,
+        audits,
+        configuration,
+        quotas,
+        reconciling,
+        clients,
+        events,
+        replies,
+    ):
         app.include_router(module.make_router(node), prefix="/v1", dependencies=[Depends(check_given)])
     app.openapi = openapi  # type: ignore[method-assign]  # this is how FastAPI takes another one
     return app

@@ -1,0 +1,71 @@
+"""Events, deliveries, pushes and replies by command."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.harness import Harness, World
+from tests.server.streaming import record
+from wxgate.cli.moments import read_moment
+from wxgate.clock import SystemClock
+from wxgate.errors import ConfigError
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    """A gateway whose database is in the folder the commands run in."""
+    async with Harness(tmp_path, ticket=False, subscriber_networks="127.0.0.0/8") as world:
+        yield world
+
+
+async def test_events_are_listed_shown_and_forgotten(cli: Cli, world: World) -> None:
+    cli.use(world)
+    made = [await record(world.node, content="在吗", openid=openid) for openid in ("oA", "oB")]
+    await record(world.node, name="image")
+    listed = await cli("event", "list", "--name", "message.te*", "--since", "2h", "--json")
+    assert [one["id"] for one in listed.json] == made[::-1]
+    shown = await cli("event", "show", made[0])
+    assert "在吗" in shown.out
+    assert "没有回复" in shown.out
+    forgotten = await cli("event", "forget", "oA", "--yes", "--json")
+    assert forgotten.json == {"openid": "oA", "deleted": 1}
+    gone = await cli("event", "show", made[0])
+    assert (gone.code, gone.out) == (1, "")
+    assert "no event" in gone.err
+
+
+async def test_who_replies_is_set_and_shown_with_what_to_know(cli: Cli, world: World) -> None:
+    cli.use(world)
+    said = await cli("replies", "set", "*", "--replier", "none", "--default-text", "稍后回复您")
+    assert "choose silent" in said.out
+    shown = (await cli("replies", "show", "wxa", "--json")).json
+    assert (shown["source"], shown["replier"], shown["default_text"]) == ("default", "none", "稍后回复您")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("replies set wxa", "say what to change"),
+        ("replies set wxa --reset --policy silent", "not both"),
+    ],
+)
+def test_a_mistake_is_named_before_anything_is_opened(arguments: str, told: str) -> None:
+    from wxgate.cli.main import app
+
+    with pytest.raises(ConfigError, match=told):
+        app(arguments.split(), standalone_mode=False)
+
+
+def test_moments_are_read_as_people_write_them() -> None:
+    now = SystemClock().now()
+    ago = read_moment("--since", "90min", now)
+    assert ago is not None
+    assert (now - ago).total_seconds() == 5400
+    absolute = read_moment("--since", "2026-03-01T10:00+08:00", now)
+    assert absolute is not None
+    assert absolute.isoformat() == "2026-03-01T02:00:00+00:00"
+    assert read_moment("--since", None, now) is None
+    with pytest.raises(ConfigError, match="--since yesterday"):
+        read_moment("--since", "yesterday", now)
