@@ -1,4 +1,4 @@
-"""Events, deliveries, pushes and replies by command."""
+"""Events, deliveries, pushes, subscribers and replies by command."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli
+from tests.events.application import application
 from tests.harness import Harness, World
 from tests.server.streaming import record
 from wxgate.cli.moments import read_moment
@@ -31,9 +32,6 @@ async def test_events_are_listed_shown_and_forgotten(cli: Cli, world: World) -> 
     assert "没有回复" in shown.out
     forgotten = await cli("event", "forget", "oA", "--yes", "--json")
     assert forgotten.json == {"openid": "oA", "deleted": 1}
-    gone = await cli("event", "show", made[0])
-    assert (gone.code, gone.out) == (1, "")
-    assert "no event" in gone.err
 
 
 async def test_who_replies_is_set_and_shown_with_what_to_know(cli: Cli, world: World) -> None:
@@ -44,9 +42,32 @@ async def test_who_replies_is_set_and_shown_with_what_to_know(cli: Cli, world: W
     assert (shown["source"], shown["replier"], shown["default_text"]) == ("default", "none", "稍后回复您")
 
 
+async def test_a_subscriber_is_made_tried_and_given_what_was_before(cli: Cli, world: World) -> None:
+    cli.use(world).settings["WXGATE_SUBSCRIBER_NETWORKS"] = "127.0.0.0/8"
+    made = [await record(world.node) for _ in range(2)]
+    async with application() as app:
+        added = await cli("subscriber", "add", "crm", app.url, "--name", "text", "--ordered", "--json")
+        assert added.code == 0, added.err
+        assert added.json["signing_secret"].startswith("whsec_")
+        replayed = await cli("event", "replay", "--subscriber", "crm", "--account", "wxshop", "--json")
+        assert replayed.json == {"queued": {added.json["id"]: 2}}
+        await app.arrived(2)
+        assert app.ids == made
+        app.status = 500
+        tried = await cli("subscriber", "test", "crm")
+        assert tried.code == 1
+        assert "HTTP 500" in tried.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        ("event replay", "--subscriber"),
+        ("event replay evt_1 --since 2h", "not both"),
+        ("event replay --subscriber crm", "say which events"),
+        ("delivery retry", "--all"),
+        ("subscriber change crm", "say what to change"),
+        ("subscriber change crm --all --tag shops", "not both"),
         ("replies set wxa", "say what to change"),
         ("replies set wxa --reset --policy silent", "not both"),
     ],

@@ -37,10 +37,25 @@ COMMANDS = tuple(
             "release-test show",
             "listen",
             "delivery list",
+            "delivery retry",
             "push list",
             "replies set",
             "replies show",
-            *(f"event {what}" for what in ("forget", "list", "show")),
+            *(f"event {what}" for what in ("forget", "list", "replay", "show")),
+            *(
+                f"subscriber {what}"
+                for what in (
+                    "add",
+                    "change",
+                    "list",
+                    "pause",
+                    "remove",
+                    "resume",
+                    "rotate-secret",
+                    "show",
+                    "test",
+                )
+            ),
         ),
     )
 )

@@ -11,6 +11,7 @@ from wxgate.cli.moments import read_moment
 from wxgate.cli.opening import with_node
 from wxgate.cli.options import DatabaseUrl, Json, KeyFile
 from wxgate.cli.output import emit, facts, moment, stdout, table
+from wxgate.cli.progress import progress
 from wxgate.errors import ConfigError, NotFound
 from wxgate.events.describing import describe_delivery, describe_event, describe_push
 from wxgate.events.records import (
@@ -85,14 +86,13 @@ class Choice:
     def keep(self, node: "Node") -> "Keep":
         """Make what picks out the events that the query cannot."""
         from wxgate.events.filters import Matcher, check_filter
-        from wxgate.server.reach import tags_of
 
         matcher = Matcher(check_filter(Filter(names=tuple(self.names))))
 
         async def keep(event: Event) -> bool:
             if self.names and not matcher.takes(event.kind, event.name):
                 return False
-            return self.tag is None or self.tag in await tags_of(node, event.appid)
+            return self.tag is None or self.tag in await node.targets.tags(event.appid)
 
         return keep
 
@@ -159,6 +159,57 @@ def show(
             )
         else:
             _print_whole(event, deliveries, pushes)
+
+    with_node(work, database_url=database_url, key_file=key_file)
+
+
+@app.command()
+def replay(
+    event_id: Annotated[
+        str | None,
+        typer.Argument(metavar="ID", help="One event; else say which by options.", show_default=False),
+    ] = None,
+    subscribers: Annotated[
+        list[str] | None,
+        typer.Option("--subscriber", help="For this subscriber; one event may go to several: repeat it."),
+    ] = None,
+    platform: Platform = None,
+    account: AccountOption = None,
+    tag: Tag = None,
+    kind: Kind = None,
+    names: Names = None,
+    openid: Openid = None,
+    since: Since = None,
+    until: Until = None,
+    as_json: Json = False,
+    database_url: DatabaseUrl = None,
+    key_file: KeyFile = None,
+) -> None:
+    """Deliver an event again, or all events of a time, an account, a kind.
+
+    One event goes to the subscribers you name, or to all whose filter it fits. Many go to one subscriber, as
+    far as they fit its filter, oldest first. They keep their ids, and are marked as replayed.
+
+    [dim]Example:[/dim] wxgate event replay --subscriber sub_0123456789ab --since 2h
+    """
+    choice = Choice(platform, account, tag, kind, names or (), openid, None, since, until)
+    if event_id is not None and choice != Choice():
+        raise ConfigError("name one event, or choose events by options: not both")
+    if event_id is None and len(subscribers or ()) != 1:
+        raise ConfigError("say for whom with one --subscriber; `wxgate subscriber list` shows them")
+    if event_id is None and choice == Choice():
+        raise ConfigError("say which events: an id, or options such as --since 2h or --account; see --help")
+
+    async def work(node: "Node") -> None:
+        if event_id is not None:
+            event = await require_event(node, event_id)
+            queued = dict(await node.replays.event(event, subscribers or ()))
+        else:
+            subscriber = (await node.delivering.subscriptions.require((subscribers or [""])[0])).id
+            with progress("queueing", quiet=as_json) as advance:
+                count = await node.replays.search(subscriber, choice.query(node), choice.keep(node), advance)
+            queued = {subscriber: count}
+        _print_queued(queued, as_json)
 
     with_node(work, database_url=database_url, key_file=key_file)
 
@@ -294,3 +345,13 @@ def print_pushes(pushes: Sequence[tuple[int, PushLine]]) -> None:
             str(line.count), escape(line.explanation),
         )  # fmt: skip
     stdout().print(shown)
+
+
+def _print_queued(queued: dict[str, int], as_json: bool) -> None:
+    if as_json:
+        emit({"queued": queued})
+    elif not queued:
+        stdout().print("the event fits the filter of no subscriber; name one with --subscriber")
+    else:
+        for subscriber, count in queued.items():
+            stdout().print(f"{count} queued for {subscriber}; a running node delivers", markup=False)

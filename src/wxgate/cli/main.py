@@ -35,6 +35,7 @@ from wxgate.cli import (
     replies,
     serve,
     settings,
+    subscriber,
     token,
 )
 from wxgate.cli.failures import DEBUG, Failure, describe
@@ -57,6 +58,7 @@ app.command("rehearse", rich_help_panel="Run")(rehearse.rehearse)
 app.add_typer(platform.app, name="platform", rich_help_panel="Set up")
 app.add_typer(account.app, name="account", rich_help_panel="Set up")
 app.add_typer(client.app, name="client", rich_help_panel="Set up")
+app.add_typer(subscriber.app, name="subscriber", rich_help_panel="Set up")
 app.add_typer(replies.app, name="replies", rich_help_panel="Set up")
 app.command("apply", rich_help_panel="Set up")(apply.apply)
 app.command("export", rich_help_panel="Set up")(export.export)

@@ -9,7 +9,7 @@ from wxgate.cli.opening import with_node
 from wxgate.cli.options import DatabaseUrl, Json, KeyFile
 from wxgate.cli.output import emit, facts, stdout
 from wxgate.errors import ConfigError
-from wxgate.events.policies import HANDLERS, Policy
+from wxgate.events.policies import HANDLERS, NOBODY, Policy
 from wxgate.events.replies import RepliesView
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def set_policy(
 async def _replier(node: "Node", given: str) -> str:
     if given in (BY_HANDLERS, HANDLERS):
         return HANDLERS
-    return given
+    return given if given == NOBODY else (await node.delivering.subscriptions.require(given)).id
 
 
 def _show(appid: str, view: RepliesView, as_json: bool) -> None:

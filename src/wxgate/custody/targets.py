@@ -36,6 +36,10 @@ class Targets:
         """Find an account; one nobody knows has no issuers."""
         return await self._memory.get(appid)
 
+    async def tags(self, appid: str) -> frozenset[str]:
+        """Return the tags of an account; a platform's own events are of none."""
+        return (await self.find(appid)).tags if appid else frozenset()
+
     def forget(self, appid: str) -> None:
         """Look an account up again the next time."""
         self._memory.forget(appid)

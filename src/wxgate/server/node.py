@@ -50,6 +50,7 @@ from wxgate.events.planning import Planner
 from wxgate.events.push_log import PushRecorder
 from wxgate.events.reception import Reception
 from wxgate.events.release_testing import ReleaseTesting
+from wxgate.events.replays import Replays
 from wxgate.events.replies import Replies
 from wxgate.events.retention import Keeper, read_retention
 from wxgate.protocol.answers import Answer
@@ -114,6 +115,7 @@ class Node:
     code_audits: CodeAudits
     delivering: Delivering
     push_recorder: PushRecorder
+    replays: Replays
 
     @classmethod
     async def open(
@@ -357,6 +359,14 @@ class Node:
             store=store.transfer,
             clock=clock,
         )
+        replays = Replays(
+            store.event_log,
+            store.deliveries,
+            delivering.subscriptions,
+            clock,
+            tags_of=targets.tags,
+            kick=delivering.deliverer.kick,
+        )
         return cls(
             settings, clock, metrics, store, transport, registry, tickets, keeper, accounts, exchanges,
             authorizations, links, intake, handlers, reception, calls,
@@ -376,6 +386,7 @@ class Node:
             code_audits,
             delivering,
             push_recorder,
+            replays,
         )  # fmt: skip
 
     async def close(self) -> None:

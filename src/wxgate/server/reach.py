@@ -12,9 +12,4 @@ async def reaches(node: Node, client: Client, event: NewEvent) -> bool:
         return False
     if not reach.names_accounts:
         return True
-    return bool(event.appid) and reach.has_account(event.appid, await tags_of(node, event.appid))
-
-
-async def tags_of(node: Node, appid: str) -> frozenset[str]:
-    """Return the tags of an account, from memory while they are trusted."""
-    return (await node.targets.find(appid)).tags if appid else frozenset()
+    return bool(event.appid) and reach.has_account(event.appid, await node.targets.tags(event.appid))

@@ -25,7 +25,7 @@ from wxgate.events.topics import topic
 from wxgate.secret import trace_of
 from wxgate.server.asgi import Receive, Scope, Send, client_ip
 from wxgate.server.node import Node
-from wxgate.server.reach import reaches, tags_of
+from wxgate.server.reach import reaches
 from wxgate.server.refusals import NOT_ALLOWED, UNEXPECTED, Refusal, refuse
 from wxgate.server.requests import PRIVATE, Asked, check_appid, send_json
 
@@ -241,7 +241,7 @@ class _Stream:
         return b"".join(written)
 
     async def _shows(self, event: Event) -> bool:
-        tags = await tags_of(self._node, event.appid) if self._filter.tags else frozenset()
+        tags = await self._node.targets.tags(event.appid) if self._filter.tags else frozenset()
         return self._matcher.matches(event, tags) and await reaches(self._node, self._client, event)
 
     async def _is_good(self) -> bool:

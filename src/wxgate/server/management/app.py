@@ -42,6 +42,7 @@ from wxgate.server.management import (
     quotas,
     reconciling,
     replies,
+    subscribers,
 )
 from wxgate.server.management.described import described
 from wxgate.server.management.scope import calling, check_given, need_manage
@@ -171,6 +172,7 @@ def _make_routes(node: Node) -> FastAPI:
         quotas,
         reconciling,
         clients,
+        subscribers,
         events,
         replies,
     ):

@@ -23,7 +23,7 @@ from wxgate.events.searching import search
 from wxgate.events.topics import public_id, read_public_id
 from wxgate.server.management.scope import Caller, need_account, need_everything
 from wxgate.server.node import Node
-from wxgate.server.reach import reaches, tags_of
+from wxgate.server.reach import reaches
 
 MOST = 500
 
@@ -148,7 +148,7 @@ def make_router(node: Node) -> APIRouter:
         async def keep(event: Event) -> bool:
             if names and not matcher.takes(event.kind, event.name):
                 return False
-            if tag is not None and tag not in await tags_of(node, event.appid):
+            if tag is not None and tag not in await node.targets.tags(event.appid):
                 return False
             return await reaches(node, caller, event)
 
