@@ -77,6 +77,13 @@ class Settings(BaseSettings):
         description="Answer WeChat's release test (全网发布检测) by itself, for all its test accounts; "
         "handlers and subscribers hear nothing of it.",
     )
+    development_push_timeout: float = Field(
+        5,
+        gt=0,
+        le=60,
+        description="Development only: seconds WeChat waits for an answer to a push; lower it together with "
+        "the emulator's push_timeout.",
+    )
     daily_fetches: int = Field(
         2000,
         ge=0,

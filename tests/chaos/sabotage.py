@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from itertools import count
+from types import SimpleNamespace
 
 from wxgate.custody.records import KeptTicket, Lease
 from wxgate.custody.renewing import Renewing
@@ -56,8 +57,8 @@ def issuer() -> None:
 def event() -> None:
     """Acknowledge component events without recording them."""
 
-    async def announce(*_: object, **__: object) -> bool:
-        return True
+    async def announce(*_: object, **__: object) -> object:
+        return SimpleNamespace(fresh=True)
 
     Reception.announce = announce  # type: ignore[method-assign]  # the sabotage
 

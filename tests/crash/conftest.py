@@ -1,6 +1,6 @@
 """A gateway process that may be killed at any moment, beside an emulator that lives on."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from wxgate.emulator.running import RunningEmulator
 from wxgate.secret import AppSecret, EncodingAESKey, PushToken, Secret
 
 HANDLERS = '''
-import asyncio, os
+import asyncio, os, signal, threading
 from wxgate import Gateway
 
 gateway = Gateway()
@@ -27,20 +27,40 @@ def note(word, message):
         os.fsync(log.fileno())
 
 
+def die_once(milliseconds, message):
+    """Kill this process so soon, at the first attempt only."""
+    try:
+        open("died." + message.msg_id, "x").close()
+    except FileExistsError:
+        return
+    threading.Timer(milliseconds / 1000, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+
 @gateway.on("text")
 async def answer(message, account):
     note("began", message)
-    if message.content == "slowly":
+    if message.content == "slowly" or message.content.startswith("late"):
         await asyncio.sleep(0.6)
     if message.content == "call":
         await account.get("cgi-bin/user/info", {"openid": message.openid})
     note("ended", message)
+    if " die " in " " + message.content:
+        die_once(float(message.content.split()[-1]), message)
     return "reply to " + message.content
 '''
 
 
 @pytest.fixture
-async def scene(tmp_path: Path, wxgate_process: Callable[..., ServerProcess]) -> AsyncIterator[Scene]:
+def more_env(request: pytest.FixtureRequest) -> Mapping[str, str]:
+    """What else the process finds in its environment."""
+    given: Mapping[str, str] = getattr(request, "param", {})
+    return given
+
+
+@pytest.fixture
+async def scene(
+    tmp_path: Path, wxgate_process: Callable[..., ServerProcess], more_env: Mapping[str, str]
+) -> AsyncIterator[Scene]:
     """A platform known to both sides with a ticket, and an account with a follower, not yet authorised."""
     async with RunningEmulator() as emulator:
         (tmp_path / "handlers.py").write_text(HANDLERS)
@@ -59,6 +79,7 @@ async def scene(tmp_path: Path, wxgate_process: Callable[..., ServerProcess]) ->
                 "WXGATE_OPEN_BASE_URL": emulator.url,
                 "WXGATE_DEVELOPMENT_CLOCK_URL": emulator.url,
                 "WXGATE_SUBSCRIBER_NETWORKS": "127.0.0.0/8",
+                **more_env,
             },
         )
         platform = await emulator.control("POST", "platforms", {"name": "crash"})

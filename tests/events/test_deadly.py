@@ -9,7 +9,8 @@ from sqlalchemy import update
 from tests.cast import add_follower, authorized_account, settle
 from tests.harness import Harness
 from wxgate.events.handlers import Handlers
-from wxgate.events.reception import ATTEMPTS, LEASE, SETTLED
+from wxgate.events.handling import LEASE
+from wxgate.events.reception import DEATHS, SETTLED
 from wxgate.events.records import EventState
 from wxgate.store.tables import events
 
@@ -47,7 +48,7 @@ async def test_an_event_that_outlived_several_nodes_is_given_up(tmp_path: Path) 
         [event] = await inbox.find(appid=follower.appid, limit=1)
         assert calls == ["deadly"]
         # As if every node that took it had died: the record says who holds it, and how often it was taken.
-        await reopen(world, event.id, attempts=ATTEMPTS)
+        await reopen(world, event.id, attempts=DEATHS)
         await world.advance(LEASE + SETTLED + timedelta(seconds=1))
         assert await world.node.reception.sweep(lambda _: None) == 1  # type: ignore[arg-type, return-value]
         given_up = await inbox.load(event.id)

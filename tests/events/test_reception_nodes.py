@@ -11,7 +11,8 @@ from tests.cast import another_node, authorized_account, settle, until
 from tests.harness import Fetched, Harness, World
 from tests.pushing import Sealer, post, text_message
 from wxgate.events.handlers import Handlers
-from wxgate.events.reception import LEASE, SETTLED
+from wxgate.events.handling import LEASE
+from wxgate.events.reception import SETTLED
 from wxgate.events.records import Event, EventKind, NewEvent
 from wxgate.protocol import xml
 from wxgate.protocol.messages import dedup_key, parse_message
@@ -118,6 +119,7 @@ async def test_a_message_whose_node_died_is_taken_over_by_the_next_attempt(
 async def test_an_attempt_waits_for_a_node_that_may_still_be_alive(tmp_path: Path) -> None:
     heard: list[str] = []
     async with Harness(tmp_path, handlers=counting(heard, "甲"), reply_deadline=0.3) as world:
+        await world.node.replies.set("*", hold_retries=False)
         account = await authorized_account(world)
         event = await abandon(world, account, 1, ago=timedelta(0))
         early = await bring(world, account, 1)
@@ -141,6 +143,7 @@ async def test_a_message_nobody_brings_again_is_handled_after_all_but_not_replie
 ) -> None:
     heard: list[str] = []
     async with Harness(tmp_path, database_url=database_url, handlers=counting(heard, "甲")) as world:
+        await world.node.replies.set("*", custom_message=False)
         account = await authorized_account(world)
         event = await abandon(world, account, 1, ago=SETTLED + A_MOMENT)
         await asyncio.gather(*(world.node.reception.sweep(revive) for _ in range(3)))
@@ -192,6 +195,7 @@ async def test_a_handler_that_outlives_its_node_is_handled_again_by_the_next(tmp
     stuck.add(("text",), never)
     heard: list[str] = []
     async with Harness(tmp_path, handlers=counting(heard, "甲"), reply_deadline=1) as world:
+        await world.node.replies.set("*", hold_retries=False)
         account = await authorized_account(world)
         async with another_node(world, stuck) as (_, other):
             answer = await bring(world, account, 1, base=other)

@@ -45,6 +45,12 @@ async def _read_whole(receive: Receive, limit: int) -> bytes:
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
+async def wait_for_disconnect(receive: Receive) -> None:
+    """Return when the client has hung up; its body must have been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 async def send_plain(
     send: Send, status: int, body: bytes, content_type: bytes = b"text/plain; charset=utf-8"
 ) -> None:

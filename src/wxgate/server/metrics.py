@@ -40,6 +40,12 @@ class Metrics:
         self.event_streams = Gauge(
             "wxgate_event_streams", "Streams of events that are open on this node.", registry=self.registry
         )
+        self.replies = Counter(
+            "wxgate_replies_total",
+            "Replies by the way they took to the user.",
+            ["way"],
+            registry=self.registry,
+        )
         self.renewals = Counter(
             "wxgate_token_renewals_total",
             "Token renewals by kind and result.",
@@ -227,6 +233,10 @@ class Metrics:
         """Count an attempt to deliver."""
         self.deliveries.labels(subscriber, outcome).inc()
         self.delivery_seconds.labels(subscriber).observe(seconds)
+
+    def replied(self, way: str) -> None:
+        """Count the way a reply took."""
+        self.replies.labels(way).inc()
 
     def render(self) -> bytes:
         """Write everything in Prometheus's text format."""

@@ -61,6 +61,7 @@ from wxgate.server.delivering import Delivering
 from wxgate.server.explainer import ExplainedTokens, Explainer, ExplainingApi
 from wxgate.server.follow import FollowedClock
 from wxgate.server.metrics import Metrics
+from wxgate.server.receiving import make_reception
 from wxgate.server.release_tests import make_release_testing
 from wxgate.server.runner import Runner
 from wxgate.settings import Settings
@@ -258,16 +259,19 @@ class Node:
             on_settled=lambda state, source: metrics.code_audits.labels(state, source).inc(),
         )
         push_recorder = PushRecorder(store.push_log, clock, on_dropped=metrics.push_lines_dropped.inc)
-        reception = Reception(
-            store.inbox,
+        reception, customer_service = make_reception(
+            store,
             handlers,
             clock,
             holder=holder,
-            deadline=settings.reply_deadline,
-            listener=metrics,
+            settings=settings,
+            metrics=metrics,
+            calls=calls,
+            planner=planner,
+            context=context or {},
             fanout_of=delivering.subscribers.matching,
             queued=delivering.deliverer.kick,
-            context=lambda issuer, appid: {**(context or {}), "account": calls.account(appid, issuer=issuer)},
+            replier_of=delivering.replier_of,
         )
         key_file = None if given_keys else settings.key_file
         keys = Keys(vault, store.rotation, clock, holder=holder, key_file=key_file)
@@ -338,6 +342,7 @@ class Node:
             accounts=accounts,
             reception=reception,
             delivering=delivering,
+            customer_service=customer_service,
             audit=audit,
             release_testing=release_testing,
             clock=clock,

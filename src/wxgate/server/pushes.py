@@ -20,6 +20,7 @@ import structlog
 from wxgate.custody.records import DirectAccount, Exchange, Platform
 from wxgate.custody.registry import Served
 from wxgate.errors import InvalidPush, StalePush, StorageError, UnknownReceiver, WrongAppid
+from wxgate.events.attempts import Gone
 from wxgate.events.code_audits import TOLD_BEFORE
 from wxgate.events.records import EventKind, NewEvent
 from wxgate.events.release_test import Question
@@ -33,7 +34,14 @@ from wxgate.protocol.envelope import (
     open_push,
     seal_reply,
 )
-from wxgate.protocol.messages import CodeAuditEvent, Event, Message, dedup_key, parse_message
+from wxgate.protocol.messages import (
+    CodeAuditEvent,
+    Event,
+    Message,
+    dedup_key,
+    message_key,
+    parse_message,
+)
 from wxgate.protocol.pushes import (
     ComponentEvent,
     Unauthorized,
@@ -44,7 +52,7 @@ from wxgate.protocol.pushes import (
 from wxgate.protocol.replies import parse_reply, render
 from wxgate.protocol.tokens import DIRECT_ISSUER
 from wxgate.secret import trace_of
-from wxgate.server.asgi import Receive, Scope, Send, client_ip, read_body, send_plain
+from wxgate.server.asgi import Receive, Scope, Send, client_ip, read_body, send_plain, wait_for_disconnect
 from wxgate.server.follow import FollowedClock
 from wxgate.server.node import Node
 
@@ -79,6 +87,7 @@ class Arrival:
     query: PushQuery
     body: bytes
     source_ip: str
+    gone: Gone
 
 
 class Pushes:
@@ -101,7 +110,8 @@ class Pushes:
             match scope["method"]:
                 case "POST":
                     body = await read_body(scope, receive, self._limit)
-                    arrival = Arrival(query, body, client_ip(scope, self._proxies))
+                    gone = partial(wait_for_disconnect, receive)
+                    arrival = Arrival(query, body, client_ip(scope, self._proxies), gone)
                     answer = await self._accept(parts, arrival)
                 case "GET" | "HEAD":
                     answer = await self._echo(parts, query)
@@ -174,12 +184,12 @@ class Pushes:
         )
         if tested:
             await self._node.release_testing.note(event, new)
-            fresh = await self._node.reception.note(new, RELEASE_TEST)
-            return Answer(SUCCESS, "release_test" if fresh else "duplicate")
-        fresh = await self._node.reception.announce(
+            noted = await self._node.reception.note(new, RELEASE_TEST)
+            return Answer(SUCCESS, "release_test" if noted.fresh else "duplicate")
+        recorded = await self._node.reception.announce(
             new, parse_component_event(shown, received_at=event.created_at), after=self._end_of(exchange)
         )
-        return Answer(SUCCESS, event.info_type if fresh else "duplicate")
+        return Answer(SUCCESS, event.info_type if recorded.fresh else "duplicate")
 
     async def _was_kept(self, event: ComponentEvent) -> bool:
         """Tell whether one of WeChat's test accounts leaves that was kept like a merchant's before."""
@@ -208,7 +218,7 @@ class Pushes:
         if isinstance(message, CodeAuditEvent) and await self._node.code_audits.pushed(new, message):
             await self._node.reception.note(new, TOLD_BEFORE)
             return Answer(SUCCESS, "told_before")
-        return await self._answer(keys, opened, new, message)
+        return await self._answer(keys, opened, new, message, arrival)
 
     async def _answer_release_test(
         self, question: Question, keys: PushKeys, opened: OpenedPush, new: NewEvent, message: Message
@@ -229,13 +239,16 @@ class Pushes:
         if expected and message.account != expected:
             raise WrongAppid("the message inside is for another account", found=message.account)
         new = self._new_event(DIRECT_ISSUER, appid, message, opened, arrival)
-        return await self._answer(served.keys, opened, new, message)
+        return await self._answer(served.keys, opened, new, message, arrival)
 
-    async def _answer(self, keys: PushKeys, opened: OpenedPush, new: NewEvent, message: Message) -> Answer:
-        reply = await self._node.reception.answer(new, message)
-        if reply is None:
-            return Answer(SUCCESS, "success")
-        return self._sealed(keys, opened, reply, "replied")
+    async def _answer(
+        self, keys: PushKeys, opened: OpenedPush, new: NewEvent, message: Message, arrival: Arrival
+    ) -> Answer:
+        answered = await self._node.reception.answer(new, message, gone=arrival.gone)
+        if answered.reply is None:
+            # Who is held has hung up by now; should it be a proxy that did not, WeChat has all the same.
+            return Answer(SUCCESS, "held" if answered.held else "success")
+        return self._sealed(keys, opened, answered.reply, "replied")
 
     def _sealed(self, keys: PushKeys, opened: OpenedPush, reply: str, result: str) -> Answer:
         if opened.format is Format.JSON:
@@ -309,6 +322,8 @@ class Pushes:
             received_at=self._node.clock.now(),
             source_ip=arrival.source_ip,
             fields=opened.fields,
+            plain=opened.plain.decode("utf-8", "replace"),
+            message_key=message_key(appid, message, opened.plain),
         )
 
 

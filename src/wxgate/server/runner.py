@@ -18,8 +18,10 @@ from wxgate.custody.renewals import Renewals
 from wxgate.custody.sources import component_key
 from wxgate.errors import GatewayError
 from wxgate.events.code_audits import CodeAudits
+from wxgate.events.customer_service import CustomerService
+from wxgate.events.handling import Subject
 from wxgate.events.notices import parse_notice
-from wxgate.events.reception import Reception, Subject
+from wxgate.events.reception import Reception
 from wxgate.events.records import Event, EventKind
 from wxgate.events.release_testing import ReleaseTesting
 from wxgate.events.retention import Keeper
@@ -61,6 +63,7 @@ class Runner:
         exchanges: Exchanges,
         accounts: Accounts,
         reception: Reception,
+        customer_service: CustomerService,
         audit: Audit,
         renewals: Renewals,
         late_tickets: LateTickets,
@@ -78,6 +81,7 @@ class Runner:
         self._exchanges = exchanges
         self._accounts = accounts
         self._reception = reception
+        self._customer_service = customer_service
         self._audit = audit
         self._renewals = renewals
         self._late_tickets = late_tickets
@@ -124,6 +128,7 @@ class Runner:
             self._delivering.subscribers.refresh,
             self._exchanges.sweep,
             lambda: self._reception.sweep(revive),
+            self._customer_service.sweep,
         )
         if self._ticks % TICKET_TICKS == 0:
             self._begin("late tickets", self._late_tickets.sweep)
@@ -135,6 +140,7 @@ class Runner:
             # No stream may have been open for long; then the next would have much to number.
             self._begin("positions", self._store.event_log.newest_position)
             self._begin("audits of code", self._code_audits.sweep)
+            self._begin("old claims of messages", self._reception.forget_claims)
             steps += (self._keeper.note_uses, self._key_uses.write)
         if self._ticks % RETENTION_TICKS == 0:
             self._begin("retention", self._retention.tend)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, case, func, insert, select, update
 
 from wxgate.events.records import (
     Event,
@@ -32,9 +32,13 @@ FINISH = (
     .values(
         state=bindparam("new_state"),
         reply_state=bindparam("new_reply_state"),
-        # What was written when the reply was committed stays, where the end brings nothing new.
+        # What was written when the reply was committed stays.
         reply=func.coalesce(bindparam("new_reply", type_=Prose()), events.c.reply),
-        error=func.coalesce(bindparam("new_error", type_=Prose()), events.c.error),
+        error=case(
+            (bindparam("new_error", type_=Prose()) == "", events.c.error),
+            (events.c.error == "", bindparam("new_error", type_=Prose())),
+            else_=events.c.error + "; " + bindparam("new_error", type_=Prose()),
+        ),
         handled_at=func.coalesce(bindparam("ended_at", type_=Moment()), events.c.handled_at),
     )
 )
@@ -320,7 +324,7 @@ def _change(item: _Finish, ruling: Ruling) -> dict[str, Any]:
         "new_state": item.state.value,
         "new_reply_state": ruling.state.value,
         "new_reply": None if dropped else item.reply,
-        "new_error": "; ".join(filter(None, (item.error, ruling.remark))) or None,
+        "new_error": "; ".join(filter(None, (item.error, ruling.remark))),
         "ended_at": None if item.state is EventState.HANDLING else item.now,
     }
 

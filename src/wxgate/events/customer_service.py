@@ -1,0 +1,144 @@
+"""Late replies as customer-service messages: sent once at most, whatever dies on the way.
+
+A message is `sending` in the record before WeChat is called. Whoever finds it so after the sender's death
+cannot know whether it arrived, and does not send it again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any, Protocol, TypeAlias
+
+import structlog
+
+from wxgate.clock import Clock
+from wxgate.errors import GatewayError, InvalidReply, UpstreamError
+from wxgate.events.policies import Plan
+from wxgate.events.ports import Answers, Inbox
+from wxgate.events.records import Event, NewEvent, ReplyState
+from wxgate.events.replying import Turn
+from wxgate.protocol.custom_messages import custom_message
+from wxgate.protocol.replies import parse_reply
+from wxgate.secret import hide, trace_of
+
+log = structlog.get_logger("wxgate.events")
+
+SEND_SECONDS = 45.0
+"""How long one message may take, with the renewal of a token on the way."""
+
+SENDING_LEASE = timedelta(seconds=60)
+"""When whoever is sending is believed dead."""
+
+SENT = "the reply went out as a customer-service message"
+NOT_SENT = "the reply was not taken as a customer-service message"
+UNKNOWN = "whether the customer-service message with the reply arrived is not known, so it is not sent again"
+
+SendCustom: TypeAlias = Callable[[str, str, Mapping[str, Any]], Awaitable[object]]
+"""Sends a customer-service message through an issuer for an account."""
+
+
+class CustomListener(Protocol):
+    """Hears what became of replies, for metrics."""
+
+    def replied(self, way: str) -> None:
+        """Note the way a reply took."""
+
+
+class CustomerService:
+    """Sends the replies that no attempt of WeChat's has carried."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        answers: Answers,
+        clock: Clock,
+        *,
+        send: SendCustom,
+        plan_of: Callable[[NewEvent], Awaitable[Plan]],
+        settled: timedelta,
+        listener: CustomListener,
+    ) -> None:
+        self._inbox = inbox
+        self._answers = answers
+        self._clock = clock
+        self._send = send
+        self._plan_of = plan_of
+        self._settled = settled
+        self._listener = listener
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    def start(self, event_id: int) -> None:
+        """Begin to send the reply to an event that is to go this way."""
+        if event_id in self._tasks:
+            return
+        task = asyncio.create_task(self._deliver_quietly(event_id), name=f"customer service {event_id}")
+        self._tasks[event_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(event_id, None))
+
+    async def sweep(self) -> int:
+        """See to replies nobody came for and to what dead nodes left; return how many were found."""
+        now = self._clock.now()
+        found = await self._answers.unsent(now=now, received_before=now - self._settled)
+        for event in found:
+            if event.id not in self._tasks:
+                await self._see_to(event)
+        return len(found)
+
+    async def close(self, seconds: float) -> None:
+        """Give messages on their way so many seconds; the rest is taken up, or given up, by another node."""
+        tasks = list(self._tasks.values())
+        if tasks:
+            _, pending = await asyncio.wait(tasks, timeout=seconds)
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+
+    async def _see_to(self, event: Event) -> None:
+        if event.reply_state is ReplyState.SENDING:
+            if await self._advance(event.id, Turn.REFUSED, remark=UNKNOWN) is not None:
+                self._listener.replied("custom_message_failed")
+            return
+        if event.reply_state is ReplyState.READY:
+            plan = await self._plan_of(event)
+            await self._answers.advance(event.id, Turn.LEAVE, now=self._clock.now(), fallback=plan.fallback)
+        self.start(event.id)
+
+    async def _deliver_quietly(self, event_id: int) -> None:
+        try:
+            await self._deliver(event_id)
+        except Exception as fault:  # noqa: BLE001 - what is recorded decides; the sweep sees to it again
+            log.error("reply.delivery_interrupted", event_id=event_id, exception=trace_of(fault))
+
+    async def _deliver(self, event_id: int) -> None:
+        event = await self._inbox.load(event_id)
+        if event is None or event.reply is None:
+            return
+        plan = await self._plan_of(event)
+        until = self._clock.now() + SENDING_LEASE
+        if await self._advance(event_id, Turn.SEND, lease_until=until) is not ReplyState.SENDING:
+            return
+        if (trouble := await self._try(event, event.reply, plan.mini_program)) is None:
+            await self._advance(event_id, Turn.ARRIVED, remark=SENT)
+            self._listener.replied("custom_message")
+            log.info("reply.sent_as_custom_message", event_id=event_id, appid=event.appid)
+            return
+        await self._advance(event_id, Turn.REFUSED, remark=hide(trouble))
+        self._listener.replied("custom_message_failed")
+        log.warning("reply.not_sent", event_id=event_id, appid=event.appid, error=hide(trouble))
+
+    async def _try(self, event: Event, reply: str, mini_program: bool) -> str | None:
+        """Send a reply; return in words what went wrong."""
+        try:
+            message = custom_message(parse_reply(reply).reply, event.openid, mini_program=mini_program)
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._send(event.issuer, event.appid, message)
+        except InvalidReply as fault:
+            return f"{NOT_SENT}: {fault}"
+        except (TimeoutError, UpstreamError) as fault:
+            return f"{UNKNOWN} ({type(fault).__name__}: {fault})"
+        except GatewayError as fault:
+            return f"{NOT_SENT}: {fault}"
+        return None
+
+    async def _advance(self, event_id: int, turn: Turn, **how: Any) -> ReplyState | None:
+        return await self._answers.advance(event_id, turn, now=self._clock.now(), **how)
