@@ -254,7 +254,7 @@ async def test_a_key_revoked_during_a_long_poll_gets_nothing_more(gateway: World
     appid = (await authorized_account(gateway))["appid"]
     held = await holder(gateway)
     tag = (await held.get(account_path(appid))).headers["etag"]
-    polling = asyncio.create_task(held.get(account_path(appid) + "?wait=1", if_none_match=tag))
+    polling = asyncio.create_task(held.get(account_path(appid) + "?wait=5", if_none_match=tag))
     await asyncio.sleep(0.05)
     await gateway.node.clients.revoke(held.client.id)
     await gateway.advance(TRUSTED)
