@@ -37,6 +37,19 @@ async def test_an_event_is_listed_and_shown_with_all_that_is_known_of_it(gateway
     assert shown | event == shown
 
 
+async def test_the_status_numbers_of_an_event_are_shown_in_words(gateway: World) -> None:
+    given = {"platform": gateway.platform.appid, "status": 102}
+    await gateway.act("register", **given)
+    manager = await holder(gateway, MANAGE)
+    [event] = (await manager.get("/v1/events?name=notify_third_fasteregister")).document["events"]
+    [status] = event["statuses"]
+    assert (status["field"], status["value"], status["text_zh"]) == (
+        "status",
+        102,
+        "企业不存在或企业信息未更新",
+    )
+
+
 async def test_pages_follow_one_another_without_a_gap(gateway: World) -> None:
     made = [await record(gateway.node, name="text" if number % 3 else "image") for number in range(9)]
     manager = await holder(gateway, MANAGE)

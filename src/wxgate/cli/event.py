@@ -288,6 +288,7 @@ def _print_whole(
 ) -> None:
     from wxgate.events.telling import tell_reply
     from wxgate.events.topics import public_id, topic
+    from wxgate.protocol.statuses import explain
 
     told = tell_reply(event)
     pairs: dict[str, object] = {
@@ -303,6 +304,8 @@ def _print_whole(
         pairs["error"] = f"[red]{escape(event.error)}[/]"
     if told:
         pairs["reply"] = f"{told.text}\n{told.text_zh}" + (f"\n{escape(event.reply)}" if event.reply else "")
+    for status in explain(event.name, event.fields):
+        pairs[status.field] = f"{status.value}: {status.text} / {status.text_zh}"
     for name, value in event.fields.items():
         pairs[f"· {escape(name)}"] = escape(str(value))
     stdout().print(facts(pairs))

@@ -1,10 +1,12 @@
 """Events, deliveries and pushes as documents for operators: the API and the commands show the same."""
 
+from dataclasses import asdict
 from typing import Any
 
 from wxgate.events.records import Backlog, Delivery, DeliveryState, Event, PushLine, Subscriber
 from wxgate.events.telling import tell_reply
 from wxgate.events.topics import public_id, topic
+from wxgate.protocol.statuses import explain
 from wxgate.protocol.tokens import DIRECT_ISSUER
 
 
@@ -33,6 +35,7 @@ def describe_event(event: Event) -> dict[str, Any]:
         "handled_at": event.handled_at,
         "redacted_at": event.redacted_at,
         "size": event.size,
+        "statuses": [asdict(one) for one in explain(event.name, event.fields)],
     }
 
 

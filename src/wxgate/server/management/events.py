@@ -28,6 +28,15 @@ from wxgate.server.reach import reaches
 MOST = 500
 
 
+class StatusOut(BaseModel):
+    """What a status number of an event means."""
+
+    field: str
+    value: int
+    text: str
+    text_zh: str
+
+
 class EventOut(BaseModel):
     """An event; `fields` and `reply` are null for keys that may not read messages."""
 
@@ -54,6 +63,7 @@ class EventOut(BaseModel):
     handled_at: datetime | None
     redacted_at: datetime | None
     size: int
+    statuses: list[StatusOut] = Field(description="What its status numbers mean, as far as WeChat says.")
     fields: dict[str, Any] | None
     reply: str | None
 
