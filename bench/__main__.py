@@ -1,5 +1,6 @@
 """`make bench`: an encrypted push made durable and answered, against a constant answer and against a peer;
-then a token read by API key, against the same constant answer.
+then a token read by API key, against the same constant answer; then the inbox alone, against one commit
+for each push.
 
 Every round measures each contestant once, one after the other, so that a slow moment of the machine hits all
 alike; the ratio of two contestants is the median of their ratios round by round.
@@ -18,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.contestants import ACCOUNT, AES_KEY, PLATFORM, TOKEN, USER_NAME, Contestant, contestants
+from bench.inbox import measure_inbox
 from bench.load import Prepared, Result, prepare, prepare_get, run
 from wxgate.clock import SystemClock
 from wxgate.custody.clients import ClientScope, Reach
@@ -66,6 +68,10 @@ async def main() -> int:
     _print("encrypted text push -> durable -> encrypted reply", servers, pushes, options)
     print("\nonly wxgate writes every push and every reply to disk before it answers")
     _print("access token by API key, each read in the audit log", readers, reads, options)
+    with tempfile.TemporaryDirectory(prefix="wxgate-bench-") as name:
+        await measure_inbox(
+            Path(name), pushes=options.requests, callers=options.connections, rounds=options.rounds
+        )
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Every port of custody has a contract suite: each method is called in it, on SQLite and on PostgreSQL."""
+"""Every port of custody and of the events has a contract suite, which calls each method on both engines."""
 
 import ast
 import inspect
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from wxgate.custody import ports
+from wxgate.events import ports as event_ports
 from wxgate.store import Store
 
 HERE = Path(__file__).parent
@@ -28,6 +29,15 @@ CONTRACTS = {
     ports.QuotaStore: ("quota", "test_quota"),
     ports.DutyStore: ("duties", "test_duties"),
     ports.KeyUseStore: ("key_uses", "test_key_uses"),
+    event_ports.Inbox: ("inbox", "test_inbox"),
+    event_ports.Answers: ("answers", "test_answers"),
+    event_ports.ReplyPolicies: ("policies", "test_policies"),
+    event_ports.Subscribers: ("subscribers", "test_subscribers"),
+    event_ports.Deliveries: ("deliveries", "test_deliveries"),
+    event_ports.EventLog: ("event_log", "test_event_log"),
+    event_ports.PushLog: ("push_log", "test_push_log"),
+    event_ports.ReleaseTests: ("release_tests", "test_release_tests"),
+    event_ports.CodeAuditStore: ("code_audits", "test_code_audits"),
 }
 
 
@@ -52,9 +62,13 @@ def called(suite: str, attribute: str) -> set[str]:
 
 
 def test_every_port_is_in_the_list() -> None:
-    named = {value for value in vars(ports).values() if getattr(value, "_is_protocol", False)}
-    of_this_module = {port for port in named if port.__module__ == ports.__name__}
-    assert {port.__name__ for port in of_this_module} == {port.__name__ for port in CONTRACTS}
+    named = {
+        value
+        for module in (ports, event_ports)
+        for value in vars(module).values()
+        if getattr(value, "_is_protocol", False) and value.__module__ == module.__name__
+    }
+    assert {port.__name__ for port in named} == {port.__name__ for port in CONTRACTS}
 
 
 @pytest.mark.parametrize("port", CONTRACTS, ids=lambda port: port.__name__)

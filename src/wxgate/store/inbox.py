@@ -26,6 +26,9 @@ from wxgate.store.upsert import insert_for
 
 HANDLING = EventState.HANDLING.value
 
+GROUP = 200
+"""The most that shares one commit."""
+
 FINISH = (
     update(events)
     .where(events.c.id == bindparam("event_id"))
@@ -95,9 +98,11 @@ class _Held:
 class SqlInbox:
     """Implements the events' Inbox."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, most: int = GROUP) -> None:
         self._database = database
-        self._group: GroupCommit[_Record | _Finish, Recorded | ReplyState | None] = GroupCommit(self._commit)
+        self._group: GroupCommit[_Record | _Finish, Recorded | ReplyState | None] = GroupCommit(
+            self._commit, most=most
+        )
 
     async def record(
         self,
