@@ -10,7 +10,7 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
@@ -22,7 +22,8 @@ from wxgate.custody.registry import Served
 from wxgate.errors import InvalidPush, StalePush, StorageError, UnknownReceiver, WrongAppid
 from wxgate.events.attempts import Gone
 from wxgate.events.code_audits import TOLD_BEFORE
-from wxgate.events.records import EventKind, NewEvent
+from wxgate.events.reception import Answered
+from wxgate.events.records import EventKind, NewEvent, Recorded
 from wxgate.events.release_test import Question
 from wxgate.events.release_testing import NOTE as RELEASE_TEST
 from wxgate.protocol.envelope import (
@@ -55,6 +56,7 @@ from wxgate.secret import trace_of
 from wxgate.server.asgi import Receive, Scope, Send, client_ip, read_body, send_plain, wait_for_disconnect
 from wxgate.server.follow import FollowedClock
 from wxgate.server.node import Node
+from wxgate.server.push_lines import make_line
 
 log = structlog.get_logger("wxgate.pushes")
 
@@ -73,11 +75,21 @@ _APPID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back to WeChat, and the word it is counted under."""
+    """What goes back to WeChat, and the word it is counted under.
+
+    `event_id` and `fresh` tell which record the push is in, and whether it was the first to bring it.
+    """
 
     body: bytes
     result: str
     content_type: bytes = TEXT_TYPE
+    event_id: int | None = None
+    fresh: bool = True
+
+    def of(self, recorded: Recorded | Answered) -> "Answer":
+        """Name the record this answers."""
+        event_id = recorded.event_id if isinstance(recorded, Answered) else recorded.event.id
+        return replace(self, event_id=event_id, fresh=recorded.fresh)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +113,9 @@ class Pushes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        began = time.perf_counter()
-        receiver = "unknown"
+        began, at = time.perf_counter(), self._node.clock.now()
+        receiver, explanation = "unknown", ""
+        parts: Sequence[str] = ()
         status, answer = 200, Answer(b"", "")
         try:
             receiver, parts = _route(scope["path"])
@@ -119,12 +132,13 @@ class Pushes:
                     status, answer = 405, Answer(b"method_not_allowed", "method_not_allowed")
         except InvalidPush as fault:
             status, answer = fault.status_hint, Answer(fault.reason.encode(), fault.reason)
+            explanation = str(fault)
             log.warning(
                 "push.refused",
                 path=scope["path"],
                 reason=fault.reason,
                 wechat_code=fault.code,
-                explanation=str(fault),
+                explanation=explanation,
                 source_ip=client_ip(scope, self._proxies),
             )
         except asyncio.CancelledError:
@@ -132,13 +146,29 @@ class Pushes:
         except StorageError as trouble:
             # While the database is away this is one line for each push; it says all there is to know.
             status, answer = 503, Answer(b"try_again", "not_recorded")
-            log.error("push.not_recorded", path=scope["path"], error=str(trouble))
+            explanation = str(trouble)
+            log.error("push.not_recorded", path=scope["path"], error=explanation)
         except Exception as error:
             status, answer = 503, Answer(b"try_again", "not_recorded")
             trace = trace_of(error)
             log.exception("push.not_recorded", path=scope["path"], exc_info=False, exception=trace)
         self._node.metrics.pushes.labels(receiver, answer.result).inc()
-        self._node.metrics.push_seconds.observe(time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        self._node.metrics.push_seconds.observe(seconds)
+        self._node.push_recorder.note(
+            make_line(
+                parts,
+                at=at,
+                source_ip=client_ip(scope, self._proxies),
+                status=status,
+                result=answer.result,
+                is_reply=answer.content_type is not TEXT_TYPE,
+                milliseconds=round(seconds * 1000),
+                event_id=answer.event_id,
+                fresh=answer.fresh,
+                explanation=explanation,
+            )
+        )
         await send_plain(send, status, answer.body, answer.content_type)
 
     async def _accept(self, parts: Sequence[str], arrival: Arrival) -> Answer:
@@ -185,11 +215,11 @@ class Pushes:
         if tested:
             await self._node.release_testing.note(event, new)
             noted = await self._node.reception.note(new, RELEASE_TEST)
-            return Answer(SUCCESS, "release_test" if noted.fresh else "duplicate")
+            return Answer(SUCCESS, "release_test" if noted.fresh else "duplicate").of(noted)
         recorded = await self._node.reception.announce(
             new, parse_component_event(shown, received_at=event.created_at), after=self._end_of(exchange)
         )
-        return Answer(SUCCESS, event.info_type if recorded.fresh else "duplicate")
+        return Answer(SUCCESS, event.info_type if recorded.fresh else "duplicate").of(recorded)
 
     async def _was_kept(self, event: ComponentEvent) -> bool:
         """Tell whether one of WeChat's test accounts leaves that was kept like a merchant's before."""
@@ -213,11 +243,10 @@ class Pushes:
             return await self._answer_release_test(question, keys, opened, new, message)
         if not await self._node.authorizations.is_live(platform, appid):
             log.warning("push.not_authorized", platform=platform, appid=appid, name=new.name)
-            await self._node.reception.note(new, "the account is not authorised to this platform")
-            return Answer(SUCCESS, "not_authorized")
+            noted = await self._node.reception.note(new, "the account is not authorised to this platform")
+            return Answer(SUCCESS, "not_authorized").of(noted)
         if isinstance(message, CodeAuditEvent) and await self._node.code_audits.pushed(new, message):
-            await self._node.reception.note(new, TOLD_BEFORE)
-            return Answer(SUCCESS, "told_before")
+            return Answer(SUCCESS, "told_before").of(await self._node.reception.note(new, TOLD_BEFORE))
         return await self._answer(keys, opened, new, message, arrival)
 
     async def _answer_release_test(
@@ -226,10 +255,10 @@ class Pushes:
         """Answer WeChat's checker, which no handler and no subscriber hears of."""
         testing = self._node.release_testing
         reply = await testing.answer(question, new, message)
-        await self._node.reception.note(testing.cleaned(new, question), RELEASE_TEST)
+        noted = await self._node.reception.note(testing.cleaned(new, question), RELEASE_TEST)
         if reply is None:
-            return Answer(b"", "release_test")
-        return self._sealed(keys, opened, reply, "release_test")
+            return Answer(b"", "release_test").of(noted)
+        return self._sealed(keys, opened, reply, "release_test").of(noted)
 
     async def _accept_direct(self, appid: str, arrival: Arrival) -> Answer:
         served = await self._direct(appid)
@@ -247,8 +276,8 @@ class Pushes:
         answered = await self._node.reception.answer(new, message, gone=arrival.gone)
         if answered.reply is None:
             # Who is held has hung up by now; should it be a proxy that did not, WeChat has all the same.
-            return Answer(SUCCESS, "held" if answered.held else "success")
-        return self._sealed(keys, opened, answered.reply, "replied")
+            return Answer(SUCCESS, "held" if answered.held else "success").of(answered)
+        return self._sealed(keys, opened, answered.reply, "replied").of(answered)
 
     def _sealed(self, keys: PushKeys, opened: OpenedPush, reply: str, result: str) -> Answer:
         if opened.format is Format.JSON:
