@@ -1,6 +1,6 @@
 """A shop's gateway: small enough to be read before its tests."""
 
-from wxgate import Account, Gateway, ReplyMaker
+from wxgate import Gateway, ReplyMaker
 from wxgate.protocol.messages import SubscribeEvent, TextMessage
 from wxgate.protocol.replies import Reply
 
@@ -14,14 +14,11 @@ async def welcome(message: SubscribeEvent) -> str:
 
 
 @gateway.on("text")
-async def answer(message: TextMessage, account: Account, reply: ReplyMaker) -> Reply | None:
+async def answer(message: TextMessage, reply: ReplyMaker) -> Reply | None:
     """Answer what is known, hand over what is not, and send the bill when it has been asked for."""
     if message.content == "hours":
         return reply.text("Open from nine to six.")
     if message.content == "bill":
-        text = {"content": "That makes 42 yuan."}
-        await account.post(
-            "cgi-bin/message/custom/send", json={"touser": message.openid, "msgtype": "text", "text": text}
-        )
+        await reply.send("That makes 42 yuan.")
         return None
     return reply.transfer()

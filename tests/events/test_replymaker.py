@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from wxgate import ReplyMaker, reply
-from wxgate.errors import InvalidReply
+from wxgate.errors import ConfigError, InvalidReply
+from wxgate.protocol.messages import TextMessage
 from wxgate.protocol.replies import from_handler, parse_reply, render
 
 make = ReplyMaker()
@@ -61,3 +62,39 @@ def test_nonsense_is_named_and_what_may_be_returned_is_listed(returned: object, 
 
     assert words in str(refused.value)
     assert "return a str, a reply such as" in str(refused.value)
+
+
+class Account:
+    """Notes what is posted."""
+
+    def __init__(self) -> None:
+        self.posted: list[tuple[str, object]] = []
+
+    async def post(self, path: str, *, json: Any = None) -> None:
+        """Note a call."""
+        self.posted.append((path, json))
+
+
+MESSAGE = TextMessage(account="gh_1", openid="oUser", created_at=1, type="text", content="hi", raw={})
+
+
+@pytest.mark.parametrize("given", ["稍等", reply.Text("稍等")])
+async def test_a_message_besides_is_sent_as_customer_service(given: str | reply.Reply) -> None:
+    account = Account()
+
+    await ReplyMaker(MESSAGE, account).send(given)
+
+    sent = {"touser": "oUser", "msgtype": "text", "text": {"content": "稍等"}}
+    assert account.posted == [("cgi-bin/message/custom/send", sent)]
+
+
+async def test_what_cannot_be_sent_is_refused_before_wechat_is_called() -> None:
+    account = Account()
+    maker = ReplyMaker(MESSAGE, account)
+
+    for given in ("", reply.Image(""), make.transfer()):
+        with pytest.raises(InvalidReply):
+            await maker.send(given)
+    with pytest.raises(ConfigError, match="no user"):
+        await ReplyMaker(None, account).send("hello")
+    assert account.posted == []

@@ -248,11 +248,12 @@ class Handlings:
         """Call a handler; what it returns is its reply to a message."""
         event, subject = handling.event, handling.subject
         try:
+            context = self._context(event.issuer, event.appid)
             arguments = {
-                **self._context(event.issuer, event.appid),
+                **context,
                 "message": subject,
                 "event": event,
-                "reply": ReplyMaker(),
+                "reply": ReplyMaker(subject, context.get("account")),
             }
             if handling.after is not None:
                 with contextlib.suppress(GatewayError):  # the handler is called all the same, only sooner

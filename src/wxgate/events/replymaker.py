@@ -1,7 +1,10 @@
-"""What a handler gets as `reply`: a maker of the replies it may return."""
+"""What a handler gets as `reply`: a maker of the replies it may return, and of messages besides."""
 
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
+from wxgate.errors import ConfigError
+from wxgate.protocol.custom_messages import SEND_PATH, custom_message
+from wxgate.protocol.messages import Message
 from wxgate.protocol.replies import (
     Article,
     Image,
@@ -18,6 +21,14 @@ from wxgate.protocol.replies import (
 R = TypeVar("R", bound=Reply)
 
 
+class Poster(Protocol):
+    """Calls WeChat's API on behalf of the account a message came to."""
+
+    async def post(self, path: str, *, json: Any = None) -> Any:
+        """POST JSON to a path."""
+        ...
+
+
 class ReplyMaker:
     """Makes replies, to be returned from a handler; one that WeChat would refuse raises InvalidReply at once.
 
@@ -25,6 +36,10 @@ class ReplyMaker:
     async def answer(message, reply):
         return reply.text(f"You said: {message.content}")
     """
+
+    def __init__(self, subject: object = None, account: Poster | None = None) -> None:
+        self._openid = subject.openid if isinstance(subject, Message) else ""
+        self._account = account
 
     def text(self, content: str) -> Text:
         """Make a text of at most 2048 bytes in UTF-8."""
@@ -65,6 +80,16 @@ class ReplyMaker:
     def transfer(self, agent: str | None = None) -> TransferCustomerService:
         """Hand the conversation to the account's customer service, or to one agent."""
         return TransferCustomerService(agent)
+
+    async def send(self, value: str | Reply) -> None:
+        """Send something to the user now, as a customer-service message, besides whatever is returned.
+
+        WeChat allows it within 48 hours of the user's last message; raises WeChatError where it does not.
+        """
+        if self._account is None or not self._openid:
+            raise ConfigError("there is no user to send this to: only a message or event of a user has one")
+        given = Text(value) if isinstance(value, str) else value
+        await self._account.post(SEND_PATH, json=custom_message(_checked(given), self._openid))
 
 
 def _checked(reply: R) -> R:
