@@ -34,6 +34,11 @@ async def test_events_are_listed_shown_and_forgotten(cli: Cli, world: World) -> 
     assert forgotten.json == {"openid": "oA", "deleted": 1}
 
 
+async def test_an_empty_log_is_no_failure(cli: Cli) -> None:
+    assert (await cli("push", "list", "--json")).json == []
+    assert "no delivery" in (await cli("delivery", "list", "--state", "dead")).out
+
+
 async def test_who_replies_is_set_and_shown_with_what_to_know(cli: Cli, world: World) -> None:
     cli.use(world)
     said = await cli("replies", "set", "*", "--replier", "none", "--default-text", "稍后回复您")

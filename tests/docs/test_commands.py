@@ -29,9 +29,6 @@ WITHOUT_WECHAT = (
     "migrate",
     "keys ",
     "release-test ",
-    "event list",
-    "push list",
-    "delivery list",
 )
 """Commands that need nobody but the database."""
 
@@ -84,7 +81,6 @@ def runnable(page: Path) -> Iterator[str]:
         "docs/guides/direct-account.md",
         "docs/guides/authorization-links.md",
         "docs/guides/emulator.md",
-        "docs/guides/event-log.md",
         "docs/guides/several-platforms.md",
         "docs/guides/release-test.md",
         "docs/reference/settings.md",

@@ -17,6 +17,7 @@ import structlog
 from wxgate.errors import GatewayError
 from wxgate.events.ports import EventLog
 from wxgate.events.records import Event
+from wxgate.secret import trace_of
 
 log = structlog.get_logger("wxgate.feed")
 
@@ -121,6 +122,8 @@ class Feed:
                 more = await self._look()
             except GatewayError as trouble:
                 log.warning("feed.not_read", error=str(trouble))
+            except Exception as error:
+                log.exception("feed.failed", exc_info=False, exception=trace_of(error))
             if not more:
                 await self._pause()
 

@@ -74,6 +74,7 @@ class Reception:
         listener: ReceptionListener,
         fanout_of: FanoutOf = lambda new: (),
         queued: Callable[[], object] = lambda: None,
+        heard: Callable[[], object] = lambda: None,
     ) -> None:
         self._inbox = inbox
         self._answers = answers
@@ -86,6 +87,7 @@ class Reception:
         self._listener = listener
         self._fanout_of = fanout_of
         self._queued = queued
+        self._heard = heard
 
     async def answer(self, new: NewEvent, message: Message, *, gone: Gone | None = None) -> Answered:
         """Record a message and see one attempt of WeChat's through; `gone` tells when it has hung up.
@@ -162,8 +164,10 @@ class Reception:
         recorded = await self._inbox.record(
             new, holder=self._holder, lease_until=until, fanout=fanout, replier=replier
         )
-        if fanout and recorded.fresh:
-            self._queued()
+        if recorded.fresh:
+            self._heard()
+            if fanout:
+                self._queued()
         return recorded
 
     async def _plan_again(self, event: Event) -> Plan:

@@ -259,6 +259,7 @@ class Node:
             on_settled=lambda state, source: metrics.code_audits.labels(state, source).inc(),
         )
         push_recorder = PushRecorder(store.push_log, clock, on_dropped=metrics.push_lines_dropped.inc)
+        feed = Feed(store.event_log)
         reception, customer_service = make_reception(
             store,
             handlers,
@@ -271,6 +272,7 @@ class Node:
             context=context or {},
             fanout_of=delivering.subscribers.matching,
             queued=delivering.deliverer.kick,
+            heard=feed.kick,
             replier_of=delivering.replier_of,
         )
         key_file = None if given_keys else settings.key_file
@@ -384,7 +386,7 @@ class Node:
             guarded,
             late_tickets,
             key_uses,
-            Feed(store.event_log),
+            feed,
             release_testing,
             planner,
             replies,

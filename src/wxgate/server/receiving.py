@@ -31,6 +31,7 @@ def make_reception(
     context: Mapping[str, Any],
     fanout_of: FanoutOf,
     queued: Callable[[], object],
+    heard: Callable[[], object],
     replier_of: ReplierOf,
 ) -> tuple[Reception, CustomerService]:
     """Make the reception, and what sends the replies that come too late for it."""
@@ -71,5 +72,6 @@ def make_reception(
         listener=metrics,
         fanout_of=fanout_of,
         queued=queued,
+        heard=heard,
     )
     return reception, customer_service
