@@ -17,6 +17,7 @@ from tests.harness import Harness, World
 from tests.pushing import metric
 from wxgate.errors import ConfigError, NotFound
 from wxgate.events.delivery import LEASE
+from wxgate.events.policies import ReplyPolicy
 from wxgate.events.records import Delivery, DeliveryState, EventKind, Filter, NewEvent, Subscriber
 from wxgate.events.schedule import FAILURES, LIFETIME
 from wxgate.server.node import Node
@@ -450,3 +451,24 @@ async def test_nothing_of_a_secret_is_printed(gateway: World, app: Application) 
     assert secret is not None
     assert secret.reveal() not in repr(subscriber)
     assert isinstance(subscriber.created_at, datetime)
+
+
+async def test_a_webhook_that_replies_for_an_account_answers_its_user(
+    gateway: World, app: Application
+) -> None:
+    app.body = '{"reply": "在的"}'.encode()
+    subscriber = await add(gateway, app, filter=Filter(names=("event.*",)))
+    account = await authorized_account(gateway)
+    policy = ReplyPolicy(appid=account["appid"], replier=subscriber.id, updated_at=gateway.clock.now())
+    await gateway.node.store.policies.put_policy(policy)
+    follower = await add_follower(gateway, account["appid"])
+    before = len(app.got)
+    await follower.writes("在吗")
+
+    async def answered() -> bool:
+        return bool(await follower.sees())
+
+    await until(answered, seconds=20)
+    assert [seen["content"] for seen in await follower.sees()] == ["在的"]
+    [got] = app.got[before:]
+    assert b'"reply_expected":true' in got.body

@@ -15,6 +15,7 @@ from werkzeug.serving import make_server
 
 from tests.cast import Follower, add_follower, authorized_account, until
 from tests.harness import Harness, World
+from wxgate.events.policies import ReplyPolicy
 from wxgate.events.records import DeliveryState, Filter, Form, Subscriber
 
 
@@ -99,3 +100,23 @@ async def test_the_server_gets_what_wechat_sent(tmp_path: Path) -> None:
             [delivery] = await world.node.store.deliveries.find(subscriber_id=subscriber.id)
             assert (delivery.status, delivery.error) == (200, "")
             assert await user.sees() == []
+
+
+async def test_the_server_answers_the_user(tmp_path: Path) -> None:
+    shop = Shop()
+    with serving(shop):
+        async with Harness(tmp_path, subscriber_networks="127.0.0.0/8") as world:
+            subscriber = await add(world, shop)
+            user = await user_of(world)
+            await world.node.store.policies.put_policy(
+                ReplyPolicy(appid=user.appid, replier=subscriber.id, updated_at=world.clock.now())
+            )
+            await user.writes("在吗")
+
+            async def answered() -> bool:
+                return bool(await user.sees())
+
+            await until(answered, seconds=20)
+            [seen] = await user.sees()
+            assert seen["content"] == "echo: 在吗"
+            assert len(shop.heard) == 1
