@@ -202,7 +202,7 @@ class Pushes:
         new = NewEvent(
             dedup_key=sha256(b"component\0" + appid.encode() + b"\0" + opened.plain).hexdigest(),
             issuer=appid,
-            appid=getattr(event, "appid", ""),
+            appid=_account_of(event),
             kind=EventKind.COMPONENT,
             name=event.info_type,
             openid="",
@@ -362,6 +362,14 @@ def _route(path: str) -> tuple[str, list[str]]:
     if not all(_APPID.fullmatch(part) for part in parts):
         raise UnknownReceiver("the address has a part that is no appid")
     return ("direct" if parts[:1] == ["direct"] else "platform"), parts
+
+
+def _account_of(event: ComponentEvent) -> str:
+    """Name the account an event is about, also where its InfoType is not known yet."""
+    if (known := getattr(event, "appid", None)) is not None:
+        return str(known)
+    found = event.raw.get("AuthorizerAppid") or event.raw.get("appid")
+    return found if isinstance(found, str) else ""
 
 
 def _as_json(reply: str) -> str:
