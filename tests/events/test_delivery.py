@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from sqlalchemy import text
 from standardwebhooks import Webhook
 
 from tests.cast import add_follower, another_node, authorized_account, until
@@ -18,8 +20,18 @@ from tests.pushing import metric
 from wxgate.errors import ConfigError, NotFound
 from wxgate.events.delivery import LEASE
 from wxgate.events.policies import ReplyPolicy
-from wxgate.events.records import Delivery, DeliveryState, EventKind, Filter, NewEvent, Subscriber
+from wxgate.events.records import (
+    Delivery,
+    DeliveryState,
+    EventKind,
+    Filter,
+    NewEvent,
+    Subscriber,
+    SubscriberSecrets,
+)
 from wxgate.events.schedule import FAILURES, LIFETIME
+from wxgate.events.topics import public_id
+from wxgate.secret import Secret
 from wxgate.server.node import Node
 
 NUMBERS = count(1)
@@ -46,8 +58,10 @@ async def add(world: World, app: Application, name: str = "crm", **fields: Any) 
     return await world.node.delivering.subscriptions.add(name=name, url=app.url, **fields)
 
 
-async def bring(world: World, appid: str = "wxshop", name: str = "text", *, node: Node | None = None) -> int:
-    """Record an event as a push does; return its id."""
+async def bring(
+    world: World, appid: str = "wxshop", name: str = "text", *, node: Node | None = None, start: bool = True
+) -> int:
+    """Record an event as a push does; return its id. Unless `start`, it waits for whoever looks next."""
     at = node or world.node
     now = world.clock.now()
     new = NewEvent(
@@ -66,7 +80,8 @@ async def bring(world: World, appid: str = "wxshop", name: str = "text", *, node
     fanout = at.delivering.subscribers.matching(new)
     lease = now + timedelta(hours=1)
     recorded = await at.store.inbox.record(new, holder="test", lease_until=lease, fanout=fanout)
-    at.delivering.deliverer.kick()
+    if start:
+        at.delivering.deliverer.kick()
     return recorded.event.id
 
 
@@ -189,6 +204,7 @@ async def test_one_that_is_away_is_told_in_words(gateway: World) -> None:
     first = await tried(gateway, subscriber, 1)
     assert (first.state, first.status) == (DeliveryState.PENDING, None)
     assert "127.0.0.1 gave no answer" in first.error
+    await gateway.node.delivering.deliverer.drain()  # the subscriber's own record is written after it
     assert (await loaded(gateway, subscriber)).last_error == first.error
 
 
@@ -472,3 +488,59 @@ async def test_a_webhook_that_replies_for_an_account_answers_its_user(
     assert [seen["content"] for seen in await follower.sees()] == ["在的"]
     [got] = app.got[before:]
     assert b'"reply_expected":true' in got.body
+
+
+async def corrupt(world: World, statement: str, **values: Any) -> None:
+    """Put something into the database that no code of ours would."""
+    async with world.node.store.database.write() as connection:
+        await connection.execute(text(statement), values)
+
+
+async def test_what_cannot_be_sent_is_a_failure_and_dead_in_the_end(gateway: World, app: Application) -> None:
+    """A row that nobody can read is neither tried for ever nor in the way of those that can be sent."""
+    subscriber = await add(gateway, app)
+    other = await bring(gateway)
+    await app.arrived()
+    await in_state(gateway, subscriber, DeliveryState.DELIVERED)
+    bad, good = await bring(gateway, start=False), await bring(gateway, start=False)
+    await corrupt(gateway, "UPDATE events SET kind = 'nonsense' WHERE id = :id", id=bad)
+    gateway.node.delivering.deliverer.kick()
+    states = (DeliveryState.DELIVERED, DeliveryState.PENDING, DeliveryState.DELIVERED)
+    _, failed, _ = await in_state(gateway, subscriber, *states)
+    assert app.ids == [public_id(other), public_id(good)]
+    assert (failed.attempts, failed.holder, failed.not_before > gateway.clock.now()) == (1, None, True)
+    assert failed.error.startswith("an unforeseen ValueError")
+    assert "nonsense" not in failed.error
+    for attempts in (2, 3):
+        await gateway.advance(LIFETIME)
+
+        async def again(attempts: int = attempts) -> bool:
+            one = (await deliveries(gateway, subscriber))[1]
+            return one.attempts == attempts and one.state is not DeliveryState.SENDING
+
+        await until(again, seconds=20)
+    assert (await deliveries(gateway, subscriber))[1].state is DeliveryState.DEAD
+
+
+async def test_a_secret_that_is_none_is_a_failure_in_words(gateway: World, app: Application) -> None:
+    subscriber = await add(gateway, app)
+    broken = replace(subscriber, secrets=SubscriberSecrets(signing=Secret("whsec_a")))
+    assert await gateway.node.store.subscribers.change(broken)
+    await bring(gateway)
+    failed = await tried(gateway, subscriber, 1)
+    assert failed.state is DeliveryState.PENDING
+    assert "rotate-secret" in failed.error
+    tested = await gateway.node.delivering.subscriptions.test("crm")
+    assert (tested.ok, tested.status, tested.error) == (False, None, failed.error)
+
+
+async def test_a_given_secret_that_is_none_is_refused(gateway: World, app: Application) -> None:
+    subscriptions = gateway.node.delivering.subscriptions
+    before = await add(gateway, app)
+    for secret in ("whsec_a", "whsec_not base64 at all!", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_口令"):
+        with pytest.raises(ConfigError, match="a signing secret is whsec_"):
+            await add(gateway, app, name="other", signing_secret=secret)
+        with pytest.raises(ConfigError, match="a signing secret is whsec_"):
+            await subscriptions.rotate_secret("crm", signing_secret=secret)
+    assert await subscriptions.list_subscribers() == [await loaded(gateway, before)]
+    assert (await loaded(gateway, before)).secrets == before.secrets

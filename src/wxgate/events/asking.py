@@ -5,15 +5,20 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import NoReturn
 
+import structlog
+
 from wxgate.clock import Clock
 from wxgate.errors import ConfigError, GatewayError, ReplierFailed, Undeliverable
 from wxgate.events.forms import RANDOM_BYTES, make_posting, read_reply
 from wxgate.events.outcomes import Outcomes
 from wxgate.events.ports import Deliveries, Subscribers
 from wxgate.events.records import Delivery, DeliveryState, Event, Subscriber
-from wxgate.events.sending import Poster
+from wxgate.events.sending import Poster, unforeseen
 from wxgate.events.subscribing import refusal_of
 from wxgate.protocol.replies import Reply
+from wxgate.secret import trace_of
+
+log = structlog.get_logger("wxgate.delivery")
 
 AFTERWARDS = timedelta(seconds=10)
 """How long after the deadline the delivery is still kept, for writing how it ended."""
@@ -66,6 +71,13 @@ class SubscriberReplier:
             answered = await self._poster.post(posting, seconds=deadline_seconds)
         except (Undeliverable, ConfigError) as error:
             await self._fail(subscriber, delivery, str(error))
+        except GatewayError:
+            raise
+        except Exception as error:
+            log.exception(
+                "replier.broke", subscriber=subscriber.name, exc_info=False, exception=trace_of(error)
+            )
+            await self._fail(subscriber, delivery, unforeseen(error))
         if not answered.accepted:
             await self._fail(
                 subscriber,

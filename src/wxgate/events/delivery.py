@@ -11,7 +11,7 @@ use, so that it delays nobody.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
@@ -25,7 +25,7 @@ from wxgate.events.outcomes import Outcomes
 from wxgate.events.ports import Deliveries, EventLog, Subscribers
 from wxgate.events.records import Delivery, Event, Subscriber
 from wxgate.events.schedule import FAILURES
-from wxgate.events.sending import Answered, Poster
+from wxgate.events.sending import Answered, Poster, unforeseen
 from wxgate.events.subscribing import refusal_of
 from wxgate.secret import trace_of
 
@@ -168,6 +168,8 @@ class Deliverer:
                     await asyncio.wait(lane.in_air, return_when=asyncio.FIRST_COMPLETED)
         except GatewayError as error:
             log.warning("delivery.interrupted", subscriber=subscriber_id, error=str(error))
+        except Exception as error:
+            log.exception("delivery.lane_broke", exc_info=False, exception=trace_of(error))
 
     async def _claim(self, subscriber: Subscriber, lane: _Lane) -> Sequence[Delivery]:
         """Take as much as may be in the air; after many failures in a row one event, as a trial."""
@@ -185,19 +187,27 @@ class Deliverer:
         )
 
     async def _launch(self, subscriber: Subscriber, lane: _Lane, claimed: Sequence[Delivery]) -> None:
-        found = await self._events.load_many([delivery.event_id for delivery in claimed])
-        events = {event.id: event for event in found}
+        try:
+            found = await self._events.load_many([delivery.event_id for delivery in claimed])
+            events = {event.id: event for event in found}
+        except GatewayError:
+            raise
+        except Exception as error:
+            log.exception("delivery.load_broke", exc_info=False, exception=trace_of(error))
+            events = None  # each is loaded for itself, so that the others are sent
         for delivery in claimed:
-            coming = self._deliver(subscriber, delivery, events.get(delivery.event_id), lane)
+            coming = self._deliver(subscriber, delivery, events, lane)
             task = asyncio.create_task(coming, name=f"delivery {delivery.id}")
             lane.in_air.add(task)
             task.add_done_callback(lane.in_air.discard)
 
     async def _deliver(
-        self, subscriber: Subscriber, delivery: Delivery, event: Event | None, lane: _Lane
+        self, subscriber: Subscriber, delivery: Delivery, events: Mapping[int, Event] | None, lane: _Lane
     ) -> None:
         try:
-            if event is None:
+            if events is None:
+                events = {event.id: event for event in await self._events.load_many([delivery.event_id])}
+            if (event := events.get(delivery.event_id)) is None:
                 await self._outcomes.skip(delivery, "the event is no longer there")
                 return
             async with self._place(lane):
@@ -211,7 +221,20 @@ class Deliverer:
             # The lease ends, and it is sent again.
             log.warning("delivery.not_finished", subscriber=subscriber.name, error=str(error))
         except Exception as error:
-            log.exception("delivery.broke", exc_info=False, exception=trace_of(error))
+            log.exception(
+                "delivery.broke",
+                subscriber=subscriber.name,
+                event_id=delivery.event_id,
+                exc_info=False,
+                exception=trace_of(error),
+            )
+            await self._broke(subscriber, delivery, error)
+
+    async def _broke(self, subscriber: Subscriber, delivery: Delivery, error: Exception) -> None:
+        """Count what nobody foresaw as a failed attempt: left alone, it would be claimed again for ever."""
+        with contextlib.suppress(GatewayError):  # the lease ends, and it is tried again
+            outcome = await self._outcomes.failed(subscriber, delivery, unforeseen(error))
+            self._listener.sent(subscriber.name, outcome, 0.0)
 
     @contextlib.asynccontextmanager
     async def _place(self, lane: _Lane) -> AsyncIterator[None]:

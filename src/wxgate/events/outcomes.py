@@ -14,7 +14,7 @@ from wxgate.events.ports import Deliveries, Subscribers
 from wxgate.events.records import Delivery, DeliveryState, Event, Form, Sent, Subscriber
 from wxgate.events.schedule import next_attempt, open_for, read_retry_after
 from wxgate.events.sending import Answered
-from wxgate.secret import hide
+from wxgate.secret import hide, trace_of
 
 log = structlog.get_logger("wxgate.delivery")
 
@@ -147,4 +147,8 @@ def _remark(subscriber: Subscriber, event: Event, answered: Answered) -> str:
         read_reply(subscriber, event, answered)
     except InvalidReply as error:
         return hide(f"taken, but WeChat would not understand the answer: {error}")
+    except Exception as error:
+        # It was taken, whatever it answered; sending it again would answer the same.
+        log.exception("delivery.answer_broke", exc_info=False, exception=trace_of(error))
+        return f"taken, but its answer could not be read: {type(error).__name__}"
     return ""

@@ -30,6 +30,11 @@ class Answered:
         return 200 <= self.status < 300
 
 
+def unforeseen(error: Exception) -> str:
+    """Say that something failed that nobody foresaw, by its type alone: its text may hold anything."""
+    return f"an unforeseen {type(error).__name__} while it was made or sent; the server's log says where"
+
+
 class Poster(Protocol):
     """Sends to subscribers, and to nobody who must not be reached."""
 

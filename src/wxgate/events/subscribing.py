@@ -14,7 +14,7 @@ from wxgate.events.filters import check_filter
 from wxgate.events.forms import RANDOM_BYTES, read_reply, webhook, wechat
 from wxgate.events.ports import Subscribers
 from wxgate.events.records import Event, EventKind, EventState, Filter, Form, Subscriber, SubscriberSecrets
-from wxgate.events.sending import Answered, Poster
+from wxgate.events.sending import Answered, Poster, Posting
 from wxgate.events.topics import TEST_TOPIC
 from wxgate.protocol.aes import decode_key
 from wxgate.secret import EncodingAESKey, PushToken
@@ -188,23 +188,25 @@ class Subscriptions:
         to be of; without one, it is the first in the filter.
         """
         subscriber = await self.require(which)
-        now = self._clock.now()
         event = self._test_event(subscriber, appid)
-        if subscriber.form is Form.WECHAT:
-            posting = wechat.make_posting(subscriber, event, now=now, random=self._random(RANDOM_BYTES))
-        else:
-            test_id = "evt_test_" + self._random(8).hex()
-            posting = webhook.make_posting(subscriber, event, now=now, test_id=test_id)
         try:
+            posting = self._test_posting(subscriber, event)
             answered = await self._poster.post(posting, seconds=TEST_SECONDS)
             error = refusal_of(answered) if not answered.accepted else ""
             if not error and subscriber.form is Form.WECHAT:
                 read_reply(subscriber, event, answered)
-        except Undeliverable as fault:
+        except (Undeliverable, ConfigError) as fault:
             return Tried(False, None, str(fault))
         except InvalidReply as fault:
             error = str(fault)
         return Tried(not error, answered.status, error)
+
+    def _test_posting(self, subscriber: Subscriber, event: Event) -> Posting:
+        now = self._clock.now()
+        if subscriber.form is Form.WECHAT:
+            return wechat.make_posting(subscriber, event, now=now, random=self._random(RANDOM_BYTES))
+        test_id = "evt_test_" + self._random(8).hex()
+        return webhook.make_posting(subscriber, event, now=now, test_id=test_id)
 
     def _test_event(self, subscriber: Subscriber, appid: str) -> Event:
         now = self._clock.now()

@@ -57,8 +57,14 @@ def check_secret(text: str) -> Secret:
 
 
 def sign(secret: Secret, message_id: str, timestamp: int, body: bytes) -> str:
-    """Sign one message."""
-    key = b64decode(secret.reveal().removeprefix(PREFIX))
+    """Sign one message; raises ConfigError where the secret is none."""
+    try:
+        key = b64decode(secret.reveal().removeprefix(PREFIX))
+    except (Base64Error, ValueError):
+        raise ConfigError(
+            "the signing secret is not base64; give the subscriber another with "
+            "`wxgate subscriber rotate-secret`"
+        ) from None
     content = f"{message_id}.{timestamp}.".encode() + body
     return "v1," + b64encode(hmac.new(key, content, sha256).digest()).decode()
 
