@@ -130,9 +130,11 @@ async def test_every_message_has_one_answer_while_the_policy_changes_all_the_tim
 
     brought = [house.bring(platform, number) for number in range(20) for platform in (house.a, house.b)]
     *answers, _ = await asyncio.gather(*brought, change())
-    for number in range(20):
-        pair = answers[2 * number : 2 * number + 2]
-        assert sum(answer != "success" for answer in pair) <= 1, number
+    replied = [
+        sum(answer != "success" for answer in answers[2 * number : 2 * number + 2]) for number in range(20)
+    ]
+    assert max(replied) == 1
+    assert sum(replied) >= 5, "a change at the wrong moment may cost an answer, but not all of them"
 
 
 async def test_another_peoples_third_party_answers_alone_where_we_are_silent(house: House) -> None:

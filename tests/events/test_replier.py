@@ -99,7 +99,7 @@ async def test_an_application_that_says_nothing_is_silent(counter: Counter) -> N
     ("status", "body", "words"),
     [
         (500, b"<html>trace</html>", "500"),
-        (200, b"<html>hello</html>", ""),
+        (200, b"<html>hello</html>", "JSON"),
         (200, answering(reply={"type": "hologram"}), "hologram"),
         (200, answering(reply="字" * 700), "2048"),
     ],
