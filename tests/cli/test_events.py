@@ -84,6 +84,19 @@ def test_a_mistake_is_named_before_anything_is_opened(arguments: str, told: str)
         app(arguments.split(), standalone_mode=False)
 
 
+@pytest.mark.parametrize("command", ["settings", "settings --json", "serve --port 0"])
+def test_a_mistake_in_the_retention_is_told_in_one_sentence(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wxgate.cli.main import app
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WXGATE_RETENTION", "message=forever")
+    with pytest.raises(ConfigError, match="WXGATE_RETENTION: 'forever': message is kept for a time"):
+        app(command.split(), standalone_mode=False)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_moments_are_read_as_people_write_them() -> None:
     now = SystemClock().now()
     ago = read_moment("--since", "90min", now)

@@ -10,10 +10,11 @@ from tests.store.moments import NOW
 from tests.store.test_event_log import record
 from tests.store.test_push_log import LINE
 from wxgate.clock import ManualClock
+from wxgate.custody.records import KeyUse
 from wxgate.custody.vault import KeyRing, Vault
 from wxgate.errors import ConfigError
 from wxgate.events.records import EventKind, EventQuery
-from wxgate.events.retention import DEFAULT_RETENTION, Keeper, Limits, read_retention
+from wxgate.events.retention import DEFAULT_RETENTION, RECORDS_KEPT, Keeper, Limits, read_retention
 from wxgate.settings import Settings
 from wxgate.store import Store
 
@@ -49,6 +50,7 @@ def test_an_empty_setting_is_the_default() -> None:
 def test_a_mistake_is_named_with_what_to_write(text: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read_retention(text)
+    assert str(caught.value).startswith("WXGATE_RETENTION: ")
     assert said in str(caught.value)
 
 
@@ -62,6 +64,7 @@ async def test_what_is_due_goes_and_is_counted(tmp_path: Path) -> None:
         clock,
         retention=read_retention("message=2h; event=1h; push=1rows"),
         redact_after=timedelta(minutes=30),
+        records={"key_use": store.key_uses.prune},
         on_removed=lambda kind, count: removed.update({kind: count}),
     )
     for number in range(3):
@@ -76,5 +79,11 @@ async def test_what_is_due_goes_and_is_counted(tmp_path: Path) -> None:
     clock.advance(timedelta(hours=1))
     assert await keeper.tend() == 3
     assert removed == {"redacted": 3, "event": 1, "message": 3, "push": 1}
+    await store.key_uses.note([KeyUse("wx", "token", "f", clock.now())])
+    clock.advance(RECORDS_KEPT)
+    assert await keeper.tend() == 0
+    clock.advance(timedelta(seconds=1))
+    assert await keeper.tend() == 1
+    assert removed["key_use"] == 1
     assert await store.event_log.find_events(EventQuery()) == []
     await store.close()

@@ -67,3 +67,17 @@ async def test_reasons_of_any_text_are_kept(store: Store) -> None:
     assert kept is not None
     assert (kept.screenshot, kept.next_check_at) == (odd.screenshot, odd.next_check_at)
     assert kept.reason.startswith("1:含")
+
+
+async def test_what_is_settled_and_told_is_dropped_when_it_is_old(store: Store) -> None:
+    passed = {"state": AuditState.PASSED}
+    kept = [
+        audit(1),
+        audit(2, **passed, told=False),
+        audit(3, **passed, next_check_at=after(9)),
+        audit(60, **passed),
+    ]
+    for each in (*kept, *(audit(number, **passed) for number in (4, 5, 6))):
+        await store.code_audits.note(each)
+    assert [await store.code_audits.prune(after(60), 2) for _ in range(3)] == [2, 1, 0]
+    assert await store.code_audits.find() == kept[::-1]

@@ -38,3 +38,10 @@ async def test_two_nodes_that_write_the_same_keys_do_not_block_each_other(store:
         *((store, other)[n % 2].key_uses.note(uses if n % 3 else uses[::-1]) for n in range(12))
     )
     assert sorted(await store.key_uses.load("wx1"), key=lambda one: one.last_seen_at) == uses
+
+
+async def test_what_was_not_seen_for_long_is_forgotten_a_part_at_a_time(store: Store) -> None:
+    await store.key_uses.note([use(n, fingerprint=f"f{n}") for n in range(4)])
+    pruned = [await store.key_uses.prune(after(3), 2) for _ in range(3)]
+    assert pruned == [2, 1, 0]
+    assert await store.key_uses.load("wx1") == [use(3, fingerprint="f3")]

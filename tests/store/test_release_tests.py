@@ -99,3 +99,13 @@ async def test_lines_come_newest_first_of_one_platform_or_of_all_without_codes(s
     lines = await store.release_tests.find_lines(limit=2)
     assert [line.event_key for line in lines] == ["2", "1"]
     assert {line.code for line in lines} == {None}
+
+
+async def test_old_lines_are_dropped_but_for_those_under_way(store: Store) -> None:
+    for number in range(3):
+        old = replace(TESTED, event_key=f"{number}" * 64, at=after(number), code=None)
+        assert await store.release_tests.begin(old) is not None
+    assert await store.release_tests.begin(replace(JOB, at=after(0))) is not None
+    assert await store.release_tests.begin(replace(TESTED, at=after(60))) is not None
+    assert [await store.release_tests.prune(after(60), 2) for _ in range(3)] == [2, 1, 0]
+    assert [line.at for line in await store.release_tests.find_lines()] == [after(60), after(0)]

@@ -50,6 +50,7 @@ def serve(
     [dim]Example:[/dim] wxgate serve --port 8000 --app examples.echo:gateway
     """
     from wxgate.cli import listening
+    from wxgate.events.retention import read_retention
 
     flags: dict[str, Any] = {
         "host": host, "port": port, "workers": workers, "database_url": database_url, "key_file": key_file,
@@ -57,6 +58,7 @@ def serve(
     }  # fmt: skip
     gateway = find_gateway(app)  # a mistake in --app shows here, before any process is started
     settings = gateway.settings(**flags)
+    read_retention(settings.retention)
     listener = listening.listen(settings.host, settings.port)
     url = listening.url_of(listener)
     if "public_base_url" not in settings.model_fields_set:

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from wxgate.cli.options import Json
 from wxgate.cli.output import emit, stdout, table
+from wxgate.events.retention import read_retention
 from wxgate.settings import SettingRow, Settings, load_settings, settings_table
 
 ENV_FILE = Path(str(Settings.model_config["env_file"]))
@@ -39,7 +40,9 @@ def settings(
     if markdown:
         typer.echo("\n".join(_markdown()))
         return
-    rows = list(_effective(load_settings()))
+    values = load_settings()
+    read_retention(values.retention)
+    rows = list(_effective(values))
     if as_json:
         emit([_as_dict(row) for row in rows])
         return

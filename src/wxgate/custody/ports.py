@@ -556,3 +556,7 @@ class KeyUseStore(Protocol):
     async def load(self, receiver: str) -> Sequence[KeyUse]:
         """List what was ever seen of a receiver, of values that were retired too."""
         ...
+
+    async def prune(self, before: datetime, limit: int) -> int:
+        """Forget what was last seen before; return how many."""
+        ...

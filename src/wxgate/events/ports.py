@@ -336,6 +336,10 @@ class ReleaseTests(Protocol):
         """List lines without their codes, newest first."""
         ...
 
+    async def prune(self, before: datetime, limit: int) -> int:
+        """Delete old lines, but none under way; return how many."""
+        ...
+
 
 class CodeAuditStore(Protocol):
     """Audits of mini programs' code."""
@@ -366,4 +370,8 @@ class CodeAuditStore(Protocol):
 
     async def change(self, audit: CodeAudit, *, before: AuditState) -> bool:
         """Replace an audit, if its state is still `before`; return whether it was."""
+        ...
+
+    async def prune(self, before: datetime, limit: int) -> int:
+        """Delete what was submitted before and is settled and told; return how many."""
         ...

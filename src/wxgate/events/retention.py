@@ -3,14 +3,15 @@
     message=30d,2GB; event=30d,2GB; component=365d,200MB; gateway=365d,100MB; push=14d,1000000rows
 
 Each part names a kind of event, or `push` for the push log, and how long it is kept, how much of it, or both.
-What is not named is kept as it is by default. What is still being handled or delivered always stays.
+What is not named is kept as it is by default. What is still being handled or delivered always stays. The
+small records beside the events (`Prune`) are kept for a year.
 """
 
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from wxgate.clock import Clock
@@ -51,6 +52,12 @@ class Limits:
     most: int | None = None
 
 
+Prune = Callable[[datetime, int], Awaitable[int]]
+"""Deletes from before a moment, at most so many; returns how many."""
+
+RECORDS_KEPT = timedelta(days=365)
+"""How long release tests, settled audits, and when a key was last seen are kept."""
+
 Retention = Mapping[str, Limits]
 """What is kept of each kind of event, and of the push log."""
 
@@ -63,9 +70,10 @@ KINDS = (*(kind.value for kind in EventKind), PUSH)
 
 def read_retention(text: str) -> Retention:
     """Read the setting. Raises ConfigError that says which part is wrong and how it is written."""
-    found = dict(_read_parts(DEFAULT_RETENTION))
-    found.update(_read_parts(text))
-    return found
+    try:
+        return {**_read_parts(DEFAULT_RETENTION), **_read_parts(text)}
+    except ConfigError as error:
+        raise ConfigError(f"WXGATE_RETENTION: {error}") from None
 
 
 def _read_parts(text: str) -> Mapping[str, Limits]:
@@ -117,6 +125,7 @@ class Keeper:
         *,
         retention: Retention,
         redact_after: timedelta | None,
+        records: Mapping[str, Prune],
         on_removed: Callable[[str, int], object] = lambda kind, count: None,
     ) -> None:
         self._events = events
@@ -124,6 +133,7 @@ class Keeper:
         self._clock = clock
         self._retention = retention
         self._redact_after = redact_after
+        self._records = records
         self._on_removed = on_removed
 
     async def tend(self) -> int:
@@ -151,7 +161,10 @@ class Keeper:
             most_rows=limits.most,
             limit=PRUNED_AT_ONCE,
         )
-        return total + await self._repeat(PUSH, drop)
+        total += await self._repeat(PUSH, drop)
+        for name, prune_records in self._records.items():
+            total += await self._repeat(name, partial(prune_records, now - RECORDS_KEPT, PRUNED_AT_ONCE))
+        return total
 
     async def _repeat(self, kind: str, step: Callable[[], Awaitable[int]]) -> int:
         total = 0

@@ -126,7 +126,8 @@ class Metrics:
         )
         self.removed = Counter(
             "wxgate_retention_removed_total",
-            "Events and lines of the push log deleted because of their age or number, and messages redacted.",
+            "Events, lines of the push log and other records deleted because of their age or number, and "
+            "messages redacted.",
             ["kind"],
             registry=self.registry,
         )

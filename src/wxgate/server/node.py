@@ -328,6 +328,11 @@ class Node:
             clock,
             retention=limits,
             redact_after=timedelta(hours=hours) if hours else None,
+            records={
+                "release_test": store.release_tests.prune,
+                "audit": store.code_audits.prune,
+                "key_use": store.key_uses.prune,
+            },
             on_removed=lambda kind, count: metrics.removed.labels(kind).inc(count),
         )
         runner = Runner(

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, select, tuple_, update
+from sqlalchemy import Row, and_, delete, select, tuple_, update
 
 from wxgate.events.audit_records import AuditSource, AuditState, CodeAudit
 from wxgate.store.database import Database
@@ -86,6 +86,22 @@ class SqlCodeAudits:
                 update(audits).where(same, audits.c.state == before.value).values(**asdict(audit))
             )
         return changed.rowcount > 0
+
+    async def prune(self, before: datetime, limit: int) -> int:
+        """Delete what is settled and old."""
+        over = and_(
+            audits.c.submitted_at < before,
+            audits.c.state.not_in(OPEN),
+            audits.c.told,
+            audits.c.next_check_at.is_(None),
+        )
+        async with self._database.write() as connection:
+            old = select(audits.c.appid, audits.c.audit_id).where(over).limit(limit)
+            keys = [tuple(row) for row in (await connection.execute(old)).all()]
+            if not keys:
+                return 0
+            theirs = tuple_(audits.c.appid, audits.c.audit_id).in_(keys)
+            return (await connection.execute(delete(audits).where(theirs, over))).rowcount
 
 
 def _read(row: Row[Any]) -> CodeAudit:

@@ -1,8 +1,9 @@
 """When push tokens and AES keys were last seen in use."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select, tuple_
 
 from wxgate.custody.records import KeyUse
 from wxgate.store.database import Database
@@ -49,3 +50,15 @@ class SqlKeyUses:
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
         return [KeyUse(row.receiver, row.kind, row.fingerprint, row.last_seen_at) for row in rows]
+
+    async def prune(self, before: datetime, limit: int) -> int:
+        """Forget what was not seen for long."""
+        table = key_uses.c
+        unseen = table.last_seen_at < before
+        key = (table.receiver, table.kind, table.fingerprint)
+        async with self._database.write() as connection:
+            found = (await connection.execute(select(*key).where(unseen).limit(limit))).all()
+            if not found:
+                return 0
+            keys = [tuple(row) for row in found]
+            return (await connection.execute(delete(key_uses).where(tuple_(*key).in_(keys), unseen))).rowcount

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, delete, select, update
 
 from wxgate.custody.vault import Vault
 from wxgate.events.release_remarks import Remark, read_remarks, write_remarks
@@ -113,6 +113,14 @@ class SqlReleaseTests:
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
         return [_line(row, None) for row in rows]
+
+    async def prune(self, before: datetime, limit: int) -> int:
+        """Delete old lines."""
+        old = (
+            select(table.id).where(table.at < before, table.due_at.is_(None)).order_by(table.id).limit(limit)
+        )
+        async with self._database.write() as connection:
+            return (await connection.execute(delete(release_tests).where(table.id.in_(old)))).rowcount
 
     def _read(self, row: Row[Any]) -> ReleaseLine:
         code = row.code and AuthorizationCode(self._seals.open(row.code, "code", row.event_key, row.step))

@@ -94,8 +94,11 @@ def _widen_events() -> None:
         sa.Column("value", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_counters")),
     )
-    # What is there already comes first in the streams, in the order it came.
-    op.execute("UPDATE events SET position = id, size = length(CAST(fields AS text)) + 200")
+    # What is there already comes first in the streams, in the order it came; what was answered stays so.
+    op.execute(
+        "UPDATE events SET position = id, size = length(CAST(fields AS text)) + 200, reply_state = CASE"
+        " WHEN state = 'handling' THEN 'open' WHEN reply IS NULL THEN 'closed' ELSE 'carried' END"
+    )
     op.execute("INSERT INTO counters SELECT 'positions', coalesce(max(id), 0) FROM events")
     op.create_table(
         "answers",
