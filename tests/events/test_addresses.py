@@ -12,6 +12,7 @@ PRIVATE = [
     *("169.254.169.254", "224.0.0.1", "240.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1"),
     *("::1", "::", "::7f00:1", "fe80::1", "fd00::1", "fec0::1", "ff02::1", "fd00:ec2::254"),
     *("::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1", "64:ff9b:1::a00:1", "2002:7f00:1::"),
+    *("64:ff9b:1::808:808", "64:ff9b:1:7f00:0:100::"),  # somebody's own NAT64
     "2001:0:53aa:64c::f5ff:fffe",  # Teredo, for 10.0.0.1
 ]
 PUBLIC = ["1.1.1.1", "8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
@@ -33,6 +34,9 @@ def test_an_allowed_network_is_allowed_in_every_spelling() -> None:
     assert may_connect(ip_address("::ffff:127.0.0.1"), allowed)
     assert not may_connect(ip_address("10.0.0.1"), allowed)
     assert not may_connect(ip_address("::1"), allowed)
+    own_nat64 = ip_network("64:ff9b:1::/48")
+    assert may_connect(ip_address("64:ff9b:1::808:808"), (own_nat64,))
+    assert not may_connect(ip_address("64:ff9b:1::7f00:1"), allowed)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +48,7 @@ def test_an_allowed_network_is_allowed_in_every_spelling() -> None:
         ("https://user:pass@example.com/", "user name or password"),
         ("https://example.com/#part", "behind #"),
         ("https://example.com/a b", "blanks"),
+        ("https://exa\ud83dmple.com/", "unprintable"),
         ("https://example.com/" + "a" * 2048, "longer than"),
         ("https://example.com:99999/", "no address"),
         ("http://127.0.0.1/", "WXGATE_SUBSCRIBER_NETWORKS"),

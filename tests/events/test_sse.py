@@ -38,6 +38,11 @@ def test_other_servers_line_ends_comments_and_several_lines_are_understood() -> 
     assert Reader().read(stream) == [ServerSent("message", "one\ntwo", "3"), ServerSent("message", "", "3")]
 
 
+def test_a_name_cannot_end_its_line() -> None:
+    [event] = Reader().read(write("{}", event="message.x\r\ndata: forged\n\n", id=1))
+    assert event == ServerSent("message.xdata: forged", "{}", "1")
+
+
 def test_what_cannot_be_written_in_utf_8_does_not_end_the_stream() -> None:
     [event] = Reader().read(write("\ud800", event="x", id=1))
     assert event.data == "?"

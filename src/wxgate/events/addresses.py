@@ -12,7 +12,7 @@ Address: TypeAlias = IPv4Address | IPv6Address
 LONGEST_URL = 2048
 
 _UNICAST = ip_network("2000::/3")
-_NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
+_NAT64 = ip_network("64:ff9b::/96")
 
 
 def may_connect(address: Address, allowed: Networks) -> bool:
@@ -40,8 +40,10 @@ def check_url(url: str, allowed: Networks) -> str:
         raise ConfigError(f"{url[:200]!r} is no address that can be posted to") from None
     if parts.scheme not in ("http", "https") or not host:
         raise ConfigError("the URL must begin with https:// (or http://) and name a host")
-    if len(url) > LONGEST_URL or any(ord(char) <= 32 or ord(char) == 127 for char in url):
-        raise ConfigError(f"the URL is longer than {LONGEST_URL} characters, or has blanks in it")
+    if len(url) > LONGEST_URL or " " in url or not url.isprintable():
+        raise ConfigError(
+            f"the URL is longer than {LONGEST_URL} characters, or has blanks or unprintable characters in it"
+        )
     if parts.username is not None or parts.password is not None:
         raise ConfigError(
             "the URL holds a user name or password, which would be shown in lists and logs; leave it out: "
@@ -72,7 +74,11 @@ def refusal(address: str) -> str:
 
 
 def _carried(address: Address) -> Address:
-    """Return the IPv4 address inside a mapped, 6to4, Teredo or NAT64 address; else the address itself."""
+    """Return the IPv4 address inside a mapped, 6to4, Teredo or NAT64 address; else the address itself.
+
+    Where one lies inside 64:ff9b:1::/48 is decided by whoever runs that translator: such an address counts
+    as itself, which is private.
+    """
     if isinstance(address, IPv4Address):
         return address
     if address.ipv4_mapped is not None:
@@ -81,6 +87,6 @@ def _carried(address: Address) -> Address:
         return address.sixtofour
     if address.teredo is not None:
         return address.teredo[1]
-    if any(address in network for network in _NAT64) or int(address) < 1 << 32:
+    if address in _NAT64 or int(address) < 1 << 32:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address

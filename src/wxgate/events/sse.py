@@ -10,7 +10,11 @@ LINE_LIMIT = 8 * 1024 * 1024
 
 
 def write(data: str, *, event: str, id: int) -> bytes:
-    """Write one event; its data has to be a single line."""
+    """Write one event; its data has to be a single line.
+
+    The name may hold what a stranger wrote, and cannot end its line either.
+    """
+    event = event.replace("\r", "").replace("\n", "")
     return f"event: {event}\nid: {id}\ndata: {data}\n\n".encode("utf-8", "replace")
 
 
