@@ -88,7 +88,8 @@ def test_a_filter_is_kept_without_repetitions() -> None:
     [
         (Filter(names=("event subscribe",)), "is no pattern"),
         (Filter(names=("",)), "is no pattern"),
-        (Filter(openids=(" ",)), "is empty or too long"),
+        (Filter(openids=(" ",)), "is empty, too long or unreadable"),
+        (Filter(openids=("o\ud83d",)), "too long or unreadable"),
         (Filter(accounts=tuple(map(str, range(1001)))), "at most 1000"),
     ],
 )

@@ -95,9 +95,19 @@ async def test_nonsense_and_narrow_keys_are_refused(gateway: World) -> None:
         {"name": "x", "url": "http://10.0.0.1/"},
         {"name": "x", "url": "https://x.example.com", "names": ["a b"]},
         {"name": "x", "url": "https://x.example.com", "colour": "red"},
+        {"name": "x", "url": "https://x\ud83d.example.com"},
+        {"name": "x", "url": "https://x.example.com", "openids": ["o\ud83d"]},
+        {"name": "x", "url": "https://x.example.com", "openids": ["o\0"]},
+        {"name": "a/b", "url": "https://x.example.com"},
+        {"name": "..", "url": "https://x.example.com"},
     ):
         said = await manager.post("/v1/subscribers", wanted)
         assert (said.status, said.error["code"]) == (400, "bad_request"), wanted
+    for path in ("deliveries?before=9223372036854775808", "pushes?before=99999999999999999999"):
+        said = await manager.get(f"/v1/{path}")
+        assert (said.status, said.error["code"]) == (400, "bad_request"), path
+    assert (await manager.get("/v1/events?before=evt_9223372036854775808")).status == 400
+    assert (await manager.get("/v1/deliveries?before=9223372036854775807")).status == 200
     narrow = await holder(gateway, MANAGE, accounts=("wxshop",))
     event = await record(gateway.node)
     for method, path in (

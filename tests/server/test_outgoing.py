@@ -101,6 +101,13 @@ async def test_a_redirect_is_not_followed(outgoing: Outgoing, app: Application) 
         assert inner.got == []
 
 
+async def test_a_location_of_odd_bytes_can_be_shown(outgoing: Outgoing) -> None:
+    answer = b"HTTP/1.1 302 Found\r\nlocation: https://x/\xff\xe5\x95\x86\r\ncontent-length: 0\r\n\r\n"
+    async with raw_server(answer) as url:
+        answered = await outgoing.post(posting(url), seconds=PATIENCE)
+    assert answered.location == "https://x/\ufffd商"
+
+
 async def test_ten_megabytes_are_not_read(outgoing: Outgoing, app: Application) -> None:
     written = 0
 

@@ -17,6 +17,8 @@ LONGEST = 128
 
 _PATTERN = re.compile(r"[\w.*-]+", re.ASCII)
 
+_UNREADABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
 
 class Matcher:
     """A filter made ready to be asked about every event.
@@ -77,9 +79,13 @@ def check_filter(where: Filter) -> Filter:
     for each in values:
         if len(each) > MOST_VALUES:
             raise ConfigError(f"a filter names at most {MOST_VALUES} values of one sort, not {len(each)}")
-        if odd := [value for value in each if not value.strip() or len(value) > LONGEST]:
-            raise ConfigError(f"{odd[0][:LONGEST]!r} in the filter is empty or too long")
+        if odd := [value for value in each if _is_odd(value)]:
+            raise ConfigError(f"{odd[0][:LONGEST]!r} in the filter is empty, too long or unreadable")
     return Filter(*(tuple(dict.fromkeys(each)) for each in values))
+
+
+def _is_odd(value: str) -> bool:
+    return not value.strip() or len(value) > LONGEST or _UNREADABLE.search(value) is not None
 
 
 def _fits(pattern: str, text: str) -> bool:

@@ -294,11 +294,13 @@ def refusal_of(answered: Answered) -> str:
 
 
 def _check_name(name: str) -> str:
-    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable() or name.startswith("sub_"):
-        raise ConfigError(
-            f"a subscriber's name is 1 to {LONGEST_NAME} characters, and does not begin with sub_"
-        )
-    return name.strip()
+    """Check a name; it is a part of paths too."""
+    name = name.strip()
+    if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
+        raise ConfigError(f"a subscriber's name is 1 to {LONGEST_NAME} printable characters")
+    if name.startswith("sub_") or "/" in name or name in (".", ".."):
+        raise ConfigError("a subscriber's name has no / in it, is not . or .., and does not begin with sub_")
+    return name
 
 
 def _check_envelope(whose: str) -> str:

@@ -137,8 +137,13 @@ async def _read(answer: aiohttp.ClientResponse) -> Answered:
         bytes(body),
         whole,
         retry_after=answer.headers.get("retry-after", ""),
-        location=answer.headers.get("location", "")[:200],
+        location=_printable(answer.headers.get("location", "")[:200]),
     )
+
+
+def _printable(text: str) -> str:
+    """Put marks in the place of what cannot be shown, such as bytes that are no UTF-8."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def _host(url: str) -> str:

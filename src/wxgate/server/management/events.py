@@ -21,6 +21,7 @@ from wxgate.events.records import (
 )
 from wxgate.events.searching import search
 from wxgate.events.topics import public_id, read_public_id
+from wxgate.server.management.given import MOST_ID
 from wxgate.server.management.scope import Caller, need_account, need_everything
 from wxgate.server.node import Node
 from wxgate.server.reach import reaches
@@ -127,6 +128,7 @@ Names = Annotated[
     tuple[str, ...],
     Query(alias="name", max_length=20, description="Topics or bare names; `*` is a wildcard."),
 ]
+BeforeRow = Annotated[int | None, Query(ge=1, le=MOST_ID)]
 Before = Annotated[str | None, Query(description="Only what came before this event.")]
 
 
@@ -205,7 +207,7 @@ def make_router(node: Node) -> APIRouter:
         appid: str | None = None,
         event: str | None = None,
         verdict: str | None = None,
-        before: Annotated[int | None, Query(ge=1)] = None,
+        before: BeforeRow = None,
         limit: Limit = 50,
     ) -> list[PushOut]:
         """List pushes as they arrived, newest first: those that were refused too.

@@ -16,7 +16,7 @@ from wxgate.events.describing import (
 )
 from wxgate.events.filters import Matcher, check_filter
 from wxgate.events.records import DeliveryState, Event, EventKind, EventQuery, Filter, Form, Subscriber
-from wxgate.server.management.events import MOST, DeliveryOut, find_event
+from wxgate.server.management.events import MOST, BeforeRow, DeliveryOut, find_event
 from wxgate.server.management.given import Given
 from wxgate.server.management.scope import Caller, need_everything
 from wxgate.server.node import Node
@@ -281,7 +281,7 @@ def _add_deliveries(router: APIRouter, node: Node) -> None:
         caller: Caller,
         subscriber: str | None = None,
         state: DeliveryState | None = None,
-        before: Annotated[int | None, Query(ge=1)] = None,
+        before: BeforeRow = None,
         limit: Annotated[int, Query(ge=1, le=MOST)] = 50,
     ) -> list[DeliveryOut]:
         """List deliveries, newest first; `dead` are those that were given up."""
