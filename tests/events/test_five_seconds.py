@@ -4,8 +4,9 @@ Most tests bring WeChat's attempts by hand and hang up as it does, so that no cl
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -60,8 +61,11 @@ class Desk:
         path = f"/wechat/{self.world.platform.appid}/messages/{self.account['appid']}"
         return asyncio.create_task(post(self.world, path, self.sealer.seal(plain), base=base))
 
-    async def held_attempt(self, *, base: str = "") -> None:
-        """Bring the message, wait past the deadline, and hang up; the gateway has noticed on return."""
+    async def held_attempt(self, *, base: str = "", late: timedelta = timedelta()) -> None:
+        """Bring the message, wait past the deadline, and hang up; the gateway has noticed on return.
+
+        `late` is how far the clock goes from the arrival to the deadline.
+        """
         held, arrivals = await self.count("held"), await self.arrivals()
         task = self.attempt(base=base)
 
@@ -69,6 +73,7 @@ class Desk:
             return await self.arrivals() > arrivals
 
         await until(arrived, seconds=15)
+        await self.world.advance(late)
         await asyncio.sleep(2 * DEADLINE)  # the deadline is real time, and nothing tells that it is over
         assert not task.done()
         task.cancel()
@@ -117,6 +122,23 @@ class Desk:
     async def seen(self) -> list[tuple[str, str]]:
         """List what the user saw: how it came, and what it said."""
         return [(each["from"], each["content"]) for each in await self.follower.sees()]
+
+
+@contextmanager
+def refusing(world: World, columns: str) -> Iterator[None]:
+    """Let the database refuse to change these columns of events."""
+    path = world.node.settings.database_url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path, timeout=15)) as database:
+        database.execute(
+            f"CREATE TRIGGER trouble BEFORE UPDATE OF {columns} ON events "
+            "BEGIN SELECT RAISE(ABORT, 'disk trouble'); END"
+        )
+        database.commit()
+        try:
+            yield
+        finally:
+            database.execute("DROP TRIGGER trouble")
+            database.commit()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -186,6 +208,28 @@ async def test_an_old_message_is_not_held_however_few_attempts_were_seen(desk: D
     await desk.world.advance(timedelta(seconds=2 * PUSH_TIMEOUT))
     assert desk.read(await desk.attempt()) is None
     assert (await desk.event()).reply_state is ReplyState.CLOSED
+
+
+async def test_an_attempt_is_as_old_as_it_was_when_it_arrived(desk: Desk) -> None:
+    await desk.held_attempt()
+    await desk.world.advance(timedelta(seconds=PUSH_TIMEOUT))
+    await desk.held_attempt(late=timedelta(seconds=0.9 * PUSH_TIMEOUT))
+    desk.gate.set()
+    await desk.becomes(ReplyState.READY)
+    assert desk.read(await desk.attempt()) == Text("终于"), "the third attempt carries the reply"
+
+
+async def test_what_is_recorded_ends_in_success_though_its_reply_cannot_be_written(desk: Desk) -> None:
+    desk.gate.set()
+    with refusing(desk.world, "state, reply_state"):
+        first = await desk.attempt()
+        await desk.world.advance(timedelta(seconds=2 * PUSH_TIMEOUT))
+        last = await desk.attempt()
+    assert (first.status, last.status, last.text) == (503, 200, "success"), "WeChat comes again after a 503"
+    await desk.world.advance(SETTLED)
+    await desk.world.node.runner.tick()
+    await desk.becomes(ReplyState.SENT)
+    assert await desk.seen() == [("custom", "终于")]
 
 
 async def test_without_holding_the_first_deadline_is_the_last(desk: Desk) -> None:

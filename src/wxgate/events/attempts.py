@@ -8,7 +8,7 @@ arrives ──deadline──> answered `success`            the last attempt, or
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 ATTEMPTS = 3
@@ -40,11 +40,20 @@ class Patience:
         """How old a push is when WeChat's three attempts are over, so that nobody will bring it again."""
         return timedelta(seconds=4 * self.push_timeout)
 
+    def is_last(self, arrivals: int, age: timedelta) -> bool:
+        """Tell whether WeChat will not come again after this attempt.
+
+        `arrivals` is its number, as far as was noticed, and `age` how old the push was when it arrived: the
+        second comes when the first was given up, the third when the second was.
+        """
+        return arrivals >= ATTEMPTS or age >= self.last_after
+
 
 class Attempt:
-    """One attempt, from its arrival on; close it at the end."""
+    """One attempt, from its arrival at `at` on; close it at the end."""
 
-    def __init__(self, patience: Patience, gone: Gone | None = None) -> None:
+    def __init__(self, patience: Patience, at: datetime, gone: Gone | None = None) -> None:
+        self.at = at
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._until = self._began + patience.deadline

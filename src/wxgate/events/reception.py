@@ -20,7 +20,7 @@ import structlog
 
 from wxgate.clock import Clock
 from wxgate.errors import StorageError
-from wxgate.events.attempts import ATTEMPTS, Attempt, Gone, Patience
+from wxgate.events.attempts import Attempt, Gone, Patience
 from wxgate.events.customer_service import CustomerService
 from wxgate.events.handling import LEASE, Handling, Handlings, ReceptionListener, Subject, render_to
 from wxgate.events.planning import Planner
@@ -32,6 +32,7 @@ from wxgate.events.subscribers import FanoutOf
 from wxgate.protocol.messages import Message
 from wxgate.protocol.pushes import ComponentEvent
 from wxgate.protocol.replies import Text
+from wxgate.secret import trace_of
 
 log = structlog.get_logger("wxgate.events")
 
@@ -92,15 +93,22 @@ class Reception:
     async def answer(self, new: NewEvent, message: Message, *, gone: Gone | None = None) -> Answered:
         """Record a message and see one attempt of WeChat's through; `gone` tells when it has hung up.
 
-        When this returns, the message and the answer are durable.
+        When this returns, the message and the answer are durable. Raises where WeChat had better come again;
+        a message that is recorded never leaves the user with WeChat's word that the account is out of order.
         """
-        attempt = Attempt(self._patience, gone)
+        attempt = Attempt(self._patience, new.received_at, gone)
         plan = await self._planner.plan(new)
         recorded = await self._record(new, _with_replier(self._fanout_of(new), plan), plan.subscriber)
         if recorded.fresh:
             self._handlings.start(recorded.event, message, plan)
         try:
             reply = await self._attend(recorded.event, message, plan, attempt)
+        except Exception as fault:
+            if not self._is_last(recorded.event, attempt):
+                raise
+            # What is recorded is handled again by the sweep; nobody else would come for an answer now.
+            log.error("event.not_attended", event_id=recorded.event.id, exception=trace_of(fault))
+            reply = None
         finally:
             attempt.close()
         if reply is not None:
@@ -191,20 +199,19 @@ class Reception:
                         event = await self._wait(event, message, plan, attempt)
                     elif attempt.held:
                         return None
-                    elif self._may_hold(event, plan):
+                    elif plan.hold and not self._is_last(event, attempt):
                         attempt.hold()
                     else:
                         event = await self._close(event, message, plan)
                 case _:
                     return None
 
-    def _may_hold(self, event: Event, plan: Plan) -> bool:
-        """Tell whether WeChat will come again when this attempt is not answered.
+    def _is_last(self, event: Event, attempt: Attempt) -> bool:
+        """Tell whether WeChat will not come again when this attempt is not answered.
 
         `arrivals` is what it was when this attempt arrived, or later: more than that would be the next one.
         """
-        young = self._clock.now() < event.received_at + self._patience.last_after
-        return plan.hold and event.arrivals < ATTEMPTS and young
+        return self._patience.is_last(event.arrivals, attempt.at - event.received_at)
 
     async def _wait(self, event: Event, message: Message, plan: Plan, attempt: Attempt) -> Event:
         """Wait for what happens next to an event that is being handled, here or elsewhere."""
