@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import inspect, make_url, text
+from sqlalchemy import insert, inspect, make_url, text
 
 import wxgate.store.schema
 from tests.servers.postgres import PostgresServer
@@ -24,6 +24,7 @@ from wxgate.store import Store
 from wxgate.store.database import Database, read_url
 from wxgate.store.keyfile import load_key_file
 from wxgate.store.schema import revisions, upgrade
+from wxgate.store.tables import push_log
 
 KEY = TokenKey("wxplatform", "wxaccount", TokenKind.AUTHORIZER)
 ACCESS = FetchedToken(AuthorizerToken("access"), NOW, after(7200))
@@ -264,3 +265,58 @@ async def test_a_database_that_takes_no_writes_blames_no_value_and_answers_no_pi
     assert not await standby.ping()
     await standby.close()
     await store.close()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("reason", ["closed", "missing", "nobody"])
+async def test_a_server_that_lets_nobody_in_blames_no_value(
+    postgres_server: PostgresServer, postgres_url: str, reason: str
+) -> None:
+    name = make_url(postgres_url).database
+    url = {
+        "closed": postgres_url,
+        "missing": postgres_server.url("no_such_database"),
+        "nobody": postgres_url.replace("postgres@", "nobody@"),
+    }[reason]
+    everybody = Database(read_url(postgres_server.url("postgres")))
+    async with everybody.write() as connection:
+        await connection.execute(text(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {reason != "closed"}'))
+    database = Database(read_url(url))
+    for use in (database.read, database.write):
+        with pytest.raises(StorageError) as raised:
+            async with use() as connection:
+                await connection.execute(text("SELECT 1"))
+        assert not raised.value.refused
+    await database.close()
+    await everybody.close()
+
+
+async def test_a_table_that_is_not_there_blames_no_value(store: Store) -> None:
+    with pytest.raises(StorageError) as raised:
+        await execute(store, "DELETE FROM nowhere")
+    assert not raised.value.refused
+
+
+@pytest.mark.parametrize(
+    "value", [None, object(), 10**12, "x"], ids=["none", "unknown type", "too large", "wrong type"]
+)
+async def test_a_value_that_cannot_be_stored_is_refused(store: Store, value: object) -> None:
+    """SQLite has no types to hold a value against: only what no column could take is refused there."""
+    statement = insert(push_log).values(
+        at=NOW,
+        receiver="wxplatform",
+        appid="",
+        source_ip="::1",
+        verdict="accepted",
+        answer="success",
+        status=value,
+        milliseconds=1,
+        explanation="",
+        count=1,
+    )
+    if store.database.is_sqlite and isinstance(value, (int, str)):
+        pytest.skip("SQLite takes it")
+    with pytest.raises(StorageError) as raised:
+        async with store.database.write() as connection:
+            await connection.execute(statement)
+    assert raised.value.refused

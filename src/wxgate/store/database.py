@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, create_engine, event, make_url, text
 from sqlalchemy.engine import URL, Engine
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
@@ -80,8 +80,15 @@ def _read_options(url: URL) -> URL:
     return url.set(query={"ssl" if name == "sslmode" else name: value for name, value in url.query.items()})
 
 
-POSTGRES_TROUBLE = ("25", "40", "53", "57", "58")
-"""Classes of SQLSTATE that no value is to blame for: read-only, deadlock, no room, shutting down, disk."""
+POSTGRES_REFUSALS = ("22", "23")
+"""Classes of SQLSTATE that blame a value: one that cannot be stored, or that a constraint forbids."""
+
+SQLITE_REFUSALS = (
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,  # a value of a type that cannot be bound
+)
 
 
 class Database:
@@ -203,15 +210,14 @@ def _trouble_named() -> Iterator[None]:
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Tell whether the database answered, but did not take the values."""
-    if isinstance(error, DBAPIError):
-        trouble = getattr(error.orig, "sqlstate", None) or ""
-        return not (
-            isinstance(error, OperationalError)
-            or error.connection_invalidated
-            or trouble.startswith(POSTGRES_TROUBLE)
-        )
-    return isinstance(error, StatementError)
+    """Tell whether the database answered, but did not take the values; all else is trouble with itself."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, StatementError)  # a value that cannot be made a parameter
+    if error.statement is None or error.connection_invalidated:
+        return False  # while connecting or committing: no value was looked at
+    if isinstance(error.orig, sqlite3.Error):
+        return isinstance(error.orig, SQLITE_REFUSALS)
+    return (getattr(error.orig, "sqlstate", None) or "").startswith(POSTGRES_REFUSALS)
 
 
 def _sqlite_engine(url: URL, *, size: int, begin: str) -> AsyncEngine:
