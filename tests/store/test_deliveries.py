@@ -252,6 +252,25 @@ async def test_a_replay_begins_anew_and_queues_what_never_was(store: Store) -> N
     assert [delivery.event_id for delivery in await claim(store, late)] == [first, second]
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+async def test_a_replay_keeps_the_order_of_events_delivered_before_and_never(
+    store: Store, ordered: bool
+) -> None:
+    """Of these events the subscriber was given the second and the fourth only."""
+    early, late = await add(store, 2), await add(store, ordered=ordered)
+    ids = [*await queue(store, early, 1), *await queue(store, late, 2)]
+    ids += [*await queue(store, early, 3), *await queue(store, late, 4)]
+    for delivery in (*await claim(store, late), *await claim(store, late)):
+        await store.deliveries.finish(delivery, DONE, now=after(5))
+    assert await store.deliveries.replay(late.id, ids, now=after(60)) == 4
+    came: list[int] = []
+    while taken := await claim(store, late):
+        came += [delivery.event_id for delivery in taken]
+        for delivery in taken:
+            await store.deliveries.finish(delivery, DONE, now=after(70))
+    assert came == ids
+
+
 async def test_a_replay_fences_off_who_claimed_before_it(store: Store) -> None:
     one = await add(store)
     (event_id,) = await queue(store, one, 1)

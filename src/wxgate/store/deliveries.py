@@ -18,6 +18,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    delete,
     exists,
     func,
     or_,
@@ -306,22 +307,20 @@ def _ended(item: _Finish) -> dict[str, Any]:
 def _replay(
     connection: Connection, *, subscriber: str, event_ids: Sequence[int], now: datetime, only_dead: bool
 ) -> int:
-    """Put back what is there, then queue what never was."""
-    again = {"attempts": 0, "first_at": now, "not_before": now, "replays": 1, "error": ""}
-    there = select(table.id).where(table.subscriber == subscriber, table.event_id.in_(event_ids))
-    there = there.where(table.state == DEAD if only_dead else table.state != SENDING)
-    ids = list(connection.scalars(there.order_by(table.id).with_for_update()))
-    if ids:
-        put_back = update(deliveries).where(table.id.in_(ids))
-        values = {**again, "replays": table.replays + 1, "state": PENDING}
-        connection.execute(put_back.values(**values))
-    if only_dead:
-        return len(ids)
-    known = exists().where(table.subscriber == subscriber, table.event_id == events.c.id)
+    """Queue events as new deliveries, in the order of the events; what is being sent now is left alone."""
+    there = select(table.id, table.event_id, table.replays).where(
+        table.subscriber == subscriber,
+        table.event_id.in_(event_ids),
+        table.state == DEAD if only_dead else table.state != SENDING,
+    )
+    old = connection.execute(there.order_by(table.id).with_for_update()).all()
+    # A row keeps its place in a lane by its id: to put old rows back would mix old events with new ones.
+    connection.execute(delete(deliveries).where(table.id.in_([row.id for row in old])))
+    replays = {row.event_id: row.replays for row in old}
     query = (
         select(events.c.id, events.c.appid, subscribers.c.ordered)
         .join(subscribers, subscribers.c.id == subscriber)
-        .where(events.c.id.in_(event_ids), ~known)
+        .where(events.c.id.in_(list(replays) if only_dead else event_ids))
     )
     rows = [
         {
@@ -330,15 +329,18 @@ def _replay(
             "appid": event.appid,
             "ordered": event.ordered,
             "state": PENDING,
-            **again,
+            "attempts": 0,
+            "first_at": now,
+            "not_before": now,
+            "error": "",
+            "replays": replays.get(event.id, 0) + 1,
         }
         for event in connection.execute(query.order_by(events.c.id))
     ]
     if not rows:
-        return len(ids)
+        return 0
     new = insert_for(connection, deliveries).on_conflict_do_nothing()
-    added = connection.execute(new.returning(table.id), rows).all()
-    return len(ids) + len(added)
+    return len(connection.execute(new.returning(table.id), rows).all())
 
 
 def _read(row: Row[Any]) -> Delivery:
