@@ -18,6 +18,7 @@ from tests.cast import Follower, add_follower, another_node, authorized_account,
 from tests.harness import Fetched, Harness, World
 from tests.pushing import Sealer, metric, post, recorded, text_message
 from wxgate import reply
+from wxgate.events.customer_service import OLDEST, TOO_OLD
 from wxgate.events.handlers import Handlers
 from wxgate.events.records import Event, ReplyState
 from wxgate.protocol.replies import Reply, Text, TransferCustomerService, parse_reply
@@ -250,6 +251,17 @@ async def test_a_reply_nobody_comes_for_is_sent(desk: Desk) -> None:
     await desk.world.node.runner.tick()
     await desk.becomes(ReplyState.SENT)
     assert await desk.seen() == [("custom", "终于")]
+
+
+async def test_after_a_long_outage_a_reply_is_dropped_and_says_so(desk: Desk) -> None:
+    await desk.held_attempt()
+    desk.gate.set()
+    await desk.becomes(ReplyState.READY)
+    await desk.world.advance(OLDEST + timedelta(seconds=1))
+    await desk.world.node.runner.tick()
+    event = await desk.becomes(ReplyState.DROPPED)
+    assert (event.error, event.reply is None) == (TOO_OLD, False)
+    assert await desk.seen() == []
 
 
 async def test_where_no_message_may_be_sent_a_late_reply_is_dropped(desk: Desk) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from tests.store.moments import NOW, after
@@ -21,6 +22,7 @@ from wxgate.events.records import (
     PushLine,
     Sent,
 )
+from wxgate.events.replying import Turn
 from wxgate.store import Store
 
 MONTH = timedelta(days=30)
@@ -233,6 +235,28 @@ async def test_words_are_taken_out_of_old_messages_and_nothing_else(store: Store
     assert hidden.reply == reply.replace("您好 </Content>", "****")
     for untouched in (event, young):
         assert (await load(store, untouched)).fields == untouched.fields
+
+
+@pytest.mark.parametrize(
+    "turns", [[], [Turn.LEAVE], [Turn.LEAVE, Turn.SEND]], ids=["ready", "custom", "sending"]
+)
+async def test_what_is_still_to_be_replied_to_keeps_its_words(store: Store, turns: list[Turn]) -> None:
+    event = await record(store, 1, done=False)
+    reply = "<xml><Content>still to be said</Content></xml>"
+    await store.inbox.finish(
+        event.id, holder="node", state=EventState.DONE, reply=reply, error="", now=after(1), turn=Turn.KEEP
+    )
+    for turn in turns:
+        await store.answers.advance(event.id, turn, now=after(2), lease_until=after(60))
+    now = after(7200)
+    assert await store.event_log.redact(now=now, before=now, limit=10) == 0
+    assert await prune(store, MONTH, keep=timedelta(hours=1)) == 0
+    assert (await load(store, event)).reply == reply
+    rest = [Turn.LEAVE, Turn.SEND, Turn.ARRIVED]
+    for turn in rest[len(turns) :]:
+        await store.answers.advance(event.id, turn, now=now)
+    assert await store.event_log.redact(now=now, before=now, limit=10) == 1
+    assert await prune(store, MONTH, keep=timedelta(hours=1)) == 1
 
 
 async def test_what_is_still_to_be_delivered_keeps_its_words(store: Store) -> None:

@@ -29,7 +29,11 @@ SEND_SECONDS = 45.0
 SENDING_LEASE = timedelta(seconds=60)
 """When whoever is sending is believed dead."""
 
+OLDEST = timedelta(hours=1)
+"""How old a message may be and still be replied to; after a long outage nobody waits for it."""
+
 SENT = "the reply went out as a customer-service message"
+TOO_OLD = "the reply was not sent: the message it answers is more than an hour old"
 NOT_SENT = "the reply was not taken as a customer-service message"
 UNKNOWN = "whether the customer-service message with the reply arrived is not known, so it is not sent again"
 
@@ -111,6 +115,9 @@ class CustomerService:
 
     async def _deliver(self, event_id: int) -> None:
         event = await self._inbox.load(event_id)
+        if event is not None and self._clock.now() - event.received_at > OLDEST:
+            await self._advance(event_id, Turn.EXPIRE, remark=TOO_OLD)
+            return
         if event is None or event.reply is None:
             return
         plan = await self._plan_of(event)

@@ -271,8 +271,8 @@ class EventLog(Protocol):
     ) -> int:
         """Delete events that are older than `before`, or the oldest beyond so many bytes.
 
-        What is being handled, still on its way to a subscriber or has only just come is left. At most
-        `limit` in one transaction; returns how many.
+        What is being handled, still on its way to a subscriber, has a reply that is still to be sent, or
+        has only just come is left. At most `limit` in one transaction; returns how many.
         """
         ...
 

@@ -5,6 +5,7 @@
      │ └───────late, an attempt may still come─────────────────────────┤
      │                                                                 │ nobody came
      └─last deadline, or nothing to say─> closed ──a late reply──> custom ──> sending ──> sent, failed
+                                                                     └──too old─> dropped
 
 Passively the user sees what was carried, as a customer-service message what was sent; no way through the
 table leads to both. Every step is a compare-and-set in the inbox, so this holds for any number of nodes.
@@ -65,6 +66,9 @@ class Turn(StrEnum):
     LEAVE = "leave"
     """WeChat's next attempt has not come."""
 
+    EXPIRE = "expire"
+    """The customer-service message would come so late that nobody would know what it answers."""
+
     SEND = "send"
     """The customer-service message is about to be sent."""
 
@@ -87,6 +91,7 @@ TRANSITIONS: Mapping[tuple[ReplyState, Turn], ReplyState] = {
     (CLOSED, Turn.KEEP): CUSTOM,
     (CLOSED, Turn.LATE): CUSTOM,
     (CLOSED, Turn.NOTHING): CLOSED,
+    (CUSTOM, Turn.EXPIRE): DROPPED,
     (CUSTOM, Turn.SEND): SENDING,
     (SENDING, Turn.ARRIVED): SENT,
     (SENDING, Turn.REFUSED): FAILED,

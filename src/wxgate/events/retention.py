@@ -3,7 +3,7 @@
     message=30d,2GB; event=30d,2GB; component=365d,200MB; gateway=365d,100MB; push=14d,1000000rows
 
 Each part names a kind of event, or `push` for the push log, and how long it is kept, how much of it, or both.
-What is not named is kept as it is by default. What is still being handled or delivered always stays. The
+What is not named is kept as it is by default. What is still being handled, delivered or replied to stays. The
 small records beside the events (`Prune`) are kept for a year.
 """
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
     update,
 )
 
-from wxgate.events.records import DeliveryState, Event, EventKind, EventQuery, EventState
+from wxgate.events.records import DeliveryState, Event, EventKind, EventQuery, EventState, ReplyState
 from wxgate.events.redaction import redact_fields, redact_reply
 from wxgate.store.database import Database
 from wxgate.store.event_rows import read_event
@@ -37,6 +37,8 @@ ON_ITS_WAY = timedelta(hours=24)
 
 JUST_COME = timedelta(hours=1)
 """How long an event is kept however little room there is: it tells duplicates, and waits for its reply."""
+
+TO_BE_SENT = (ReplyState.READY.value, ReplyState.CUSTOM.value, ReplyState.SENDING.value)
 
 OPEN = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
 
@@ -204,13 +206,18 @@ def _conditions(query: EventQuery) -> list[ColumnElement[bool]]:
 
 
 def _is_over(now: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Whether nobody needs an event any more: it is handled, and on its way to nobody."""
+    """Whether nobody needs an event any more: it is handled, on its way to nobody, and its reply is not
+    waiting to be sent."""
     on_its_way = and_(
         deliveries.c.event_id == events.c.id,
         deliveries.c.state.in_(OPEN),
         deliveries.c.first_at > now - ON_ITS_WAY,
     )
-    return events.c.state != EventState.HANDLING.value, ~exists().where(on_its_way)
+    return (
+        events.c.state != EventState.HANDLING.value,
+        events.c.reply_state.not_in(TO_BE_SENT),
+        ~exists().where(on_its_way),
+    )
 
 
 def _number(connection: Connection) -> int:
