@@ -80,10 +80,9 @@ class SqlEventLog:
 
     async def after(self, position: int, *, limit: int = 100) -> Sequence[Event]:
         """List events behind a position, giving positions to what has none."""
+        # Looked up last: what another node numbers meanwhile is found too.
+        await self._number()
         behind = select(events).where(events.c.position > position).order_by(events.c.position).limit(limit)
-        found = await self._list(behind)
-        if len(found) == limit or not await self._number():
-            return found
         return await self._list(behind)
 
     async def newest_position(self) -> int:
@@ -176,13 +175,12 @@ class SqlEventLog:
             return [read_event(row) for row in (await connection.execute(query)).all()]
 
     async def _number(self) -> int:
-        """Number what is committed by now, unless another reader here is at it; return how many were."""
-        waited = self._numbering.locked()
+        """Number what is committed by now, one reader of this process after another; return how many were."""
         async with self._numbering:
             async with self._database.read() as connection:
                 unnumbered = select(events.c.id).where(events.c.position.is_(None)).limit(1)
                 if await connection.scalar(unnumbered) is None:
-                    return int(waited)
+                    return 0
             return await self._database.batch(_number)
 
     async def _delete(self, ids: Select[Any], limit: int) -> int:
