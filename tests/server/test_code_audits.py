@@ -135,6 +135,7 @@ async def test_a_push_that_comes_after_asking_is_recorded_and_not_handled(tmp_pa
         polled, pushed = await events(world, appid)
         assert polled.error == ""
         assert "told before" in pushed.error
+        assert pushed.noted
         assert (await world.act("push", **late))["outcome"] == "success"
         assert len(await events(world, appid)) == 2
 

@@ -72,6 +72,17 @@ async def test_events_are_replayed_to_whom_they_fit_or_to_whom_is_named(gateway:
         assert [one["subscriber"] for one in shown["deliveries"]] == [crm]
 
 
+async def test_what_is_only_noted_is_replayed_to_nobody(gateway: World) -> None:
+    manager = await holder(gateway, MANAGE)
+    noted = await record(gateway.node, noted=True)
+    await manager.post("/v1/subscribers", {"name": "crm", "url": "http://127.0.0.1:9/"})
+    said = await manager.post("/v1/events/replay", {"subscriber": "crm", "appid": "wxshop"})
+    assert sum(said.document["queued"].values()) == 0
+    said = await manager.post(f"/v1/events/{noted}/replay", {"subscribers": ["crm"]})
+    assert (said.status, "told to nobody" in said.error["message"]) == (400, True)
+    assert (await manager.get("/v1/deliveries")).document == []
+
+
 async def test_a_paused_subscriber_gets_nothing_until_it_is_resumed(gateway: World) -> None:
     manager = await holder(gateway, MANAGE)
     async with application() as app:

@@ -56,6 +56,7 @@ async def test_a_message_of_an_account_that_never_authorised_is_recorded_and_not
         assert (answer.status, answer.text) == (200, "success")
         event = await only(world, appid="wx1234")
         assert (event.state, event.error) == ("done", "the account is not authorised to this platform")
+        assert event.noted
         assert heard == []
         assert [line["appid"] for line in logs if line["event"] == "push.not_authorized"] == ["wx1234"]
         assert await metric(world, "wxgate_pushes_total", receiver="platform", result="not_authorized") == 1

@@ -75,6 +75,7 @@ async def test_no_merchant_comes_of_it_and_no_handler_hears_of_it(tmp_path: Path
         kinds = [event.name for event in events if event.appid == OFFICIAL.appid]
         assert kinds == ["unauthorized", "LOCATION", "text", "text", "authorized"]
         assert all("全网发布检测" in event.error for event in events if event.appid == OFFICIAL.appid)
+        assert all(event.noted for event in events if event.appid == OFFICIAL.appid)
     assert {type(one).__name__ for one in heard} <= {"VerifyTicket"}
 
 

@@ -58,6 +58,14 @@ async def test_what_was_before_is_told_on_demand(gateway: World) -> None:
         assert ids(await stream.take(2)) == made[1:]
 
 
+async def test_what_is_only_noted_is_not_told(gateway: World) -> None:
+    key = (await reader(gateway)).key
+    await record(gateway.node, noted=True)
+    told = await record(gateway.node)
+    async with streaming(gateway.gateway_url, key, "?after=0&name=text") as stream:
+        assert ids([await stream.next()]) == [told]
+
+
 @pytest.mark.parametrize(
     "query", ["after=soon", "after=-1", "after=1&after=2", "since=1", "name=%00", "name=a b"]
 )

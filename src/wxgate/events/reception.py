@@ -129,8 +129,8 @@ class Reception:
         return recorded
 
     async def note(self, new: NewEvent, error: str) -> Recorded:
-        """Record an event that is not to be handled or delivered, and why."""
-        recorded = await self._record(new)
+        """Record an event that is not to be handled, nor told to anybody in any way, and why."""
+        recorded = await self._record(replace(new, noted=True))
         if recorded.fresh:
             await self._handlings.end(recorded.event, EventState.DONE, error)
         return recorded

@@ -52,6 +52,7 @@ class NewEvent:
     `name` is the message type, event name or InfoType; `created_at` is WeChat's CreateTime in seconds;
     `fields` are the decrypted fields without tickets and codes; `plain` is what was decrypted, None where it
     holds secrets. `message_key` is the same for one message however many platforms of ours receive it.
+    `noted` is one that is recorded and told to nobody.
     """
 
     dedup_key: str
@@ -67,6 +68,7 @@ class NewEvent:
     fields: dict[str, Any]
     plain: str | None = field(default=None, repr=False)
     message_key: str = ""
+    noted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

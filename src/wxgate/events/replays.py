@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from wxgate.clock import Clock
+from wxgate.errors import ConfigError
 from wxgate.events.filters import Matcher
 from wxgate.events.ports import Deliveries, EventLog
 from wxgate.events.records import DeliveryState, Event, EventQuery, Subscriber
@@ -46,8 +47,11 @@ class Replays:
     async def event(self, event: Event, which: Sequence[str] = ()) -> Mapping[str, int]:
         """Queue one event for these subscribers, whatever their filters say, or for all it fits.
 
-        Returns how often it was queued for whom; raises NotFound for a subscriber there is none of.
+        Returns how often it was queued for whom; raises NotFound for a subscriber there is none of, and
+        ConfigError for an event that nobody is to be told.
         """
+        if event.noted:
+            raise ConfigError(f"this event is told to nobody: {event.error}")
         if which:
             chosen = [await self._subscriptions.require(each) for each in which]
         else:
@@ -113,7 +117,7 @@ class Replays:
         return queued
 
     async def _fits(self, subscriber: Subscriber, matcher: Matcher, event: Event) -> bool:
-        if not can_be_told(subscriber.form, event.kind, by_name=matcher.names_events):
+        if event.noted or not can_be_told(subscriber.form, event.kind, by_name=matcher.names_events):
             return False
         tags = await self._tags_of(event.appid) if subscriber.filter.tags else frozenset()
         return matcher.matches(event, tags)

@@ -241,6 +241,8 @@ class _Stream:
         return b"".join(written)
 
     async def _shows(self, event: Event) -> bool:
+        if event.noted:
+            return False
         tags = await self._node.targets.tags(event.appid) if self._filter.tags else frozenset()
         return self._matcher.matches(event, tags) and await reaches(self._node, self._client, event)
 

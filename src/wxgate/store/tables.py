@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -300,6 +301,8 @@ events = Table(
     # The place in the streams; given after the commit, by whoever reads them.
     Column("position", BigInteger),
     Column("redacted_at", Moment),
+    # Recorded, and told to nobody.
+    Column("noted", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("dedup_key"),
     Index(None, "state", "lease_until"),
     Index(None, "appid", "id"),

@@ -43,6 +43,7 @@ def downgrade() -> None:
     ):
         op.drop_index(index, table_name="events")
     for column in (
+        "noted",
         "redacted_at",
         "position",
         "replier",
@@ -67,6 +68,7 @@ def _widen_events() -> None:
     op.add_column("events", sa.Column("replier", sa.String(length=64), server_default="", nullable=False))
     op.add_column("events", sa.Column("position", sa.BigInteger(), nullable=True))
     op.add_column("events", sa.Column("redacted_at", Moment(), nullable=True))
+    op.add_column("events", sa.Column("noted", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.create_index(
         op.f("ix_events_kind_received_at_size"), "events", ["kind", "received_at", "size"], unique=False
     )
