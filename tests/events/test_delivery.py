@@ -18,7 +18,7 @@ from tests.events.application import Application, application
 from tests.harness import Harness, World
 from tests.pushing import metric
 from wxgate.errors import ConfigError, NotFound
-from wxgate.events.delivery import LEASE
+from wxgate.events.delivery import LEASE, QUICK_PLACES
 from wxgate.events.policies import ReplyPolicy
 from wxgate.events.records import (
     Delivery,
@@ -179,6 +179,54 @@ async def test_one_that_hangs_does_not_delay_another(gateway: World, app: Applic
         release.set()
         await in_state(gateway, slow, *[DeliveryState.DELIVERED] * 40)
         assert hanging.most_in_air <= 16
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+async def test_one_look_is_enough_for_all_that_is_due(
+    gateway: World, app: Application, ordered: bool
+) -> None:
+    """However many end together, what is still due goes on without anybody looking again."""
+
+    async def thinks(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.02)  # so that the lane has looked for more in vain
+        return web.Response()
+
+    app.behaviour = thinks
+    await gateway.node.runner.stop()
+    subscriber = await add(gateway, app, ordered=ordered)
+    count = 10 if ordered else 6 * QUICK_PLACES
+    for _ in range(count):
+        await bring(gateway, start=False)
+    await gateway.node.delivering.deliverer.look()
+    await gateway.node.delivering.deliverer.drain()
+    assert len(app.got) == count
+    await in_state(gateway, subscriber, *[DeliveryState.DELIVERED] * count)
+    assert app.most_in_air == 1 if ordered else app.most_in_air <= QUICK_PLACES
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+async def test_an_attempt_that_hangs_does_not_delay_what_comes_after_it(
+    gateway: World, app: Application, ordered: bool
+) -> None:
+    release = asyncio.Event()
+
+    async def hangs_for_one(request: web.Request) -> web.StreamResponse:
+        if b"wxslow" in await request.read():
+            await release.wait()
+        return web.Response()
+
+    app.behaviour = hangs_for_one
+    await gateway.node.runner.stop()
+    deliverer = gateway.node.delivering.deliverer
+    subscriber = await add(gateway, app, ordered=ordered)
+    for number, appid in enumerate(("wxslow", "wxa", "wxb", "wxc"), start=1):
+        await bring(gateway, appid, start=False)
+        await deliverer.look()
+        await app.arrived(number)
+        await asyncio.sleep(0.03)  # the lane has nothing left to find and waits
+    release.set()
+    await deliverer.drain()
+    await in_state(gateway, subscriber, *[DeliveryState.DELIVERED] * 4)
 
 
 async def test_one_that_fails_is_tried_again_by_the_schedule(gateway: World, app: Application) -> None:

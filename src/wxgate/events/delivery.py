@@ -65,17 +65,27 @@ class DeliveryListener(Protocol):
 class _Lane:
     """What this node does for one subscriber.
 
-    `again` is set when something came while the lane was looking, `slow` when the last answer was or failed.
+    `again` wakes the lane to look for more: something came, or a place is free. `slow` is set when the last
+    answer was or failed.
     """
 
     task: asyncio.Task[None] | None = None
-    again: bool = False
+    again: asyncio.Event = field(default_factory=asyncio.Event)
     slow: bool = False
     in_air: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def running(self) -> bool:
         return self.task is not None and not self.task.done()
+
+    def launch(self, task: asyncio.Task[None]) -> None:
+        """Keep a delivery among those in the air until it has ended."""
+        self.in_air.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self.in_air.discard(task)
+        self.again.set()
 
 
 class Deliverer:
@@ -133,7 +143,7 @@ class Deliverer:
             if self._closing:
                 return
             lane = self._lanes.setdefault(subscriber_id, _Lane())
-            lane.again = True
+            lane.again.set()
             if not lane.running:
                 lane.task = asyncio.create_task(self._work(subscriber_id, lane), name=f"lane {subscriber_id}")
 
@@ -156,16 +166,15 @@ class Deliverer:
     async def _work(self, subscriber_id: str, lane: _Lane) -> None:
         """Claim and send for one subscriber until nothing is due."""
         try:
-            while not self._closing and (lane.again or lane.in_air):
-                lane.again = False
+            while not self._closing and (lane.again.is_set() or lane.in_air):
+                await lane.again.wait()
+                lane.again.clear()
                 subscriber = await self._subscribers.load(subscriber_id)
                 if subscriber is None or subscriber.paused:
                     return
                 if claimed := await self._claim(subscriber, lane):
                     await self._launch(subscriber, lane, claimed)
-                    lane.again = True
-                elif lane.in_air:
-                    await asyncio.wait(lane.in_air, return_when=asyncio.FIRST_COMPLETED)
+                    lane.again.set()
         except GatewayError as error:
             log.warning("delivery.interrupted", subscriber=subscriber_id, error=str(error))
         except Exception as error:
@@ -197,9 +206,7 @@ class Deliverer:
             events = None  # each is loaded for itself, so that the others are sent
         for delivery in claimed:
             coming = self._deliver(subscriber, delivery, events, lane)
-            task = asyncio.create_task(coming, name=f"delivery {delivery.id}")
-            lane.in_air.add(task)
-            task.add_done_callback(lane.in_air.discard)
+            lane.launch(asyncio.create_task(coming, name=f"delivery {delivery.id}"))
 
     async def _deliver(
         self, subscriber: Subscriber, delivery: Delivery, events: Mapping[int, Event] | None, lane: _Lane
