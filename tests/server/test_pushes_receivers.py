@@ -21,6 +21,10 @@ from tests.pushing import (
     text_message,
 )
 from wxgate.events.handlers import Handlers
+from wxgate.events.handling import LEASE
+from wxgate.events.reception import SETTLED
+from wxgate.server.runner import revive
+from wxgate.store.inbox import SqlInbox
 
 
 async def test_an_unknown_platform_and_an_unknown_account_are_no_receivers(gateway: World) -> None:
@@ -77,6 +81,35 @@ async def test_a_message_of_an_account_that_left_is_recorded_and_not_handled(tmp
         newest, *_ = await recorded(world, appid=account["appid"])
         assert (newest.msg_id, newest.reply) == ("2", None)
         assert "not authorised" in newest.error
+
+
+async def test_what_is_not_to_be_handled_is_over_with_its_record(tmp_path: Path) -> None:
+    """A node that dies right after the record leaves nothing that another would handle."""
+    heard: list[Any] = []
+    handlers = Handlers()
+
+    def hear(message: Any) -> None:
+        heard.append(message)
+
+    handlers.add(("*",), hear)
+    async with Harness(tmp_path, handlers=handlers) as world:
+        account = await authorized_account(world)
+        await world.act("unauthorize", platform=world.platform.appid, appid=account["appid"])
+        await settle(world)
+        heard.clear()
+        letter = Sealer.of_platform(world, account=account["user_name"]).seal(
+            text_message(account["user_name"])
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delattr(SqlInbox, "finish")
+            path = f"/wechat/{world.platform.appid}/messages/{account['appid']}"
+            answer = await post(world, path, letter)
+        assert (answer.status, answer.text) == (200, "success")
+        await world.advance(SETTLED + LEASE)
+        assert await world.node.reception.sweep(revive) == 0
+        event, *_ = await recorded(world, account["appid"])
+        assert (event.kind, event.state) == ("message", "done")
+    assert heard == []
 
 
 async def test_a_message_sent_to_another_accounts_address_is_refused(gateway: World) -> None:

@@ -198,6 +198,24 @@ async def test_an_event_is_queued_for_its_subscribers_once(store: Store, other: 
     ]
 
 
+async def test_what_is_recorded_with_a_remark_is_over_and_never_handled(store: Store, other: Store) -> None:
+    first = await store.inbox.record(message(), holder="node-a", lease_until=NOW, remark="not for us")
+    assert first.fresh
+    event = first.event
+    assert (event.state, event.reply_state, event.error, event.handled_at) == (
+        EventState.DONE,
+        ReplyState.CLOSED,
+        "not for us",
+        NOW,
+    )
+    assert await load(other, event) == event
+    assert await other.inbox.abandoned(now=after(60)) == []
+    assert await claim(other, event, "node-b", after(60)) is None
+    again, plain = await asyncio.gather(record(store), record(store, message(2)))
+    assert again == Recorded(replace(event, arrivals=2), fresh=False)
+    assert plain.event.state is EventState.HANDLING
+
+
 async def test_every_arrival_is_counted_on_every_node(store: Store, other: Store) -> None:
     first = await record(store)
     assert first.event.arrivals == 1

@@ -39,9 +39,11 @@ class Inbox(Protocol):
         lease_until: datetime,
         fanout: Sequence[Fanout] = (),
         replier: str = "",
+        remark: str = "",
     ) -> Recorded:
         """Insert as HANDLING by `holder` with its deliveries, or count one more arrival.
 
+        With a remark it is inserted as DONE, for the reason it gives: nobody ever handles it.
         Concurrent calls share one transaction and one sync (group commit).
         """
         ...

@@ -130,10 +130,7 @@ class Reception:
 
     async def note(self, new: NewEvent, error: str) -> Recorded:
         """Record an event that is not to be handled, nor told to anybody in any way, and why."""
-        recorded = await self._record(replace(new, noted=True))
-        if recorded.fresh:
-            await self._handlings.end(recorded.event, EventState.DONE, error)
-        return recorded
+        return await self._record(replace(new, noted=True), remark=error)
 
     async def sweep(self, revive: Callable[[Event], Subject]) -> int:
         """Handle events whose node died and which WeChat will not bring again, and the gateway's own.
@@ -167,10 +164,12 @@ class Reception:
         await self._handlings.close(self._patience.deadline)
         await self._customer_service.close(self._patience.deadline)
 
-    async def _record(self, new: NewEvent, fanout: Sequence[Fanout] = (), replier: str = "") -> Recorded:
+    async def _record(
+        self, new: NewEvent, fanout: Sequence[Fanout] = (), replier: str = "", *, remark: str = ""
+    ) -> Recorded:
         until = self._clock.now() + LEASE
         recorded = await self._inbox.record(
-            new, holder=self._holder, lease_until=until, fanout=fanout, replier=replier
+            new, holder=self._holder, lease_until=until, fanout=fanout, replier=replier, remark=remark
         )
         if recorded.fresh:
             self._heard()

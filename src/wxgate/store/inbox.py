@@ -72,6 +72,15 @@ class _Record:
     lease_until: datetime
     fanout: Sequence[Fanout]
     replier: str
+    remark: str
+
+    @property
+    def ending(self) -> dict[str, Any]:
+        """How far the event has come when it is inserted; what has a remark is over."""
+        if not self.remark:
+            return {"state": EventState.HANDLING, "reply_state": ReplyState.OPEN, "handled_at": None}
+        received_at = self.event.received_at
+        return {"state": EventState.DONE, "reply_state": ReplyState.CLOSED, "handled_at": received_at}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +121,10 @@ class SqlInbox:
         lease_until: datetime,
         fanout: Sequence[Fanout] = (),
         replier: str = "",
+        remark: str = "",
     ) -> Recorded:
         """Insert an event with its deliveries, or count the arrival of the one that is there."""
-        recorded = await self._group.submit(_Record(event, holder, lease_until, fanout, replier))
+        recorded = await self._group.submit(_Record(event, holder, lease_until, fanout, replier, remark))
         assert isinstance(recorded, Recorded)
         return recorded
 
@@ -352,11 +362,11 @@ def _row(record: _Record) -> dict[str, Any]:
         "size": _size(new),
         "message_key": new.message_key,
         "noted": new.noted,
-        "state": HANDLING,
+        **record.ending,
         "replier": record.replier,
         "holder": record.holder,
         "lease_until": record.lease_until,
-        "error": "",
+        "error": record.remark,
         "attempts": 1,
     }
 
@@ -385,12 +395,11 @@ def _new(event_id: int, record: _Record) -> Event:
         size=_size(new),
         message_key=new.message_key,
         noted=new.noted,
-        state=EventState.HANDLING,
+        **record.ending,
         holder=record.holder,
         lease_until=record.lease_until,
         reply=None,
-        error="",
-        handled_at=None,
+        error=record.remark,
         attempts=1,
         replier=record.replier,
     )
