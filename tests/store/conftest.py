@@ -24,6 +24,7 @@ SHARING = {
         "duties",
         "event_log",
         "exchanges",
+        "forgotten_meanwhile",
         "inbox",
         "key_uses",
         "links",

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, and_, delete, or_, select, text, update
 
 from wxgate.events.records import Event, ReplyState
 from wxgate.events.replying import Turn, claims, lose_claim, rule
-from wxgate.store.database import Database
+from wxgate.store.database import Database, Gone
 from wxgate.store.event_rows import read_event
 from wxgate.store.tables import answers, events
 from wxgate.store.upsert import insert_for
@@ -99,4 +99,6 @@ def claim_messages(connection: Connection, wanted: Sequence[tuple[str, int, date
     keys = [row["message_key"] for row in rows]
     query = select(answers.c.message_key, answers.c.event_id).where(answers.c.message_key.in_(keys))
     winner = {row.message_key: row.event_id for row in connection.execute(query)}
+    if not winner.keys() >= set(keys):
+        raise Gone  # the claim that was in our way went with its event
     return {event for key, event, _ in wanted if key and winner[key] != event}

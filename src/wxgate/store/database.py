@@ -91,6 +91,14 @@ SQLITE_REFUSALS = (
 )
 
 
+ATTEMPTS = 5
+"""How often a batch is done whose rows are deleted under its hands."""
+
+
+class Gone(Exception):
+    """A row that kept an insert from happening was deleted before it could be read; nothing is written."""
+
+
 class Database:
     """Connections to read and to write."""
 
@@ -133,8 +141,15 @@ class Database:
         """Run a function in one transaction that writes.
 
         On SQLite it runs in a thread as a whole: crossing to a thread and back for each statement, as the
-        asynchronous driver does, would cost more than the statements.
+        asynchronous driver does, would cost more than the statements. Where it raises Gone, it is undone and
+        run again.
         """
+        for _ in range(ATTEMPTS):
+            with suppress(Gone):
+                return await self._batch(work)
+        raise StorageError("rows are deleted as fast as they are written; try again")
+
+    async def _batch(self, work: Callable[[Connection], T]) -> T:
         with self._noting_trouble():
             if self.is_sqlite:
                 loop = asyncio.get_running_loop()

@@ -18,7 +18,7 @@ from wxgate.events.records import (
 )
 from wxgate.events.replying import Ruling, Turn, claims, lose_claim, rule
 from wxgate.store.answers import claim_messages
-from wxgate.store.database import Database
+from wxgate.store.database import Database, Gone
 from wxgate.store.event_rows import delivery_row, read_event
 from wxgate.store.group_commit import GroupCommit
 from wxgate.store.tables import Moment, Prose, deliveries, events
@@ -267,6 +267,8 @@ def _read_back(
     """Tell each caller of its event; what came twice in one group is new to the first only."""
     known = [key for key in first if key not in ids]
     there = {row.dedup_key: row for row in connection.execute(LOAD_KNOWN, {"keys": known})} if known else {}
+    if len(there) < len(known):
+        raise Gone  # forgotten or pruned between our insert, which found it, and our lock
     seen: Counter[str] = Counter()
     results = []
     for record in records:
