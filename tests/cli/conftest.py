@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
+from typer.testing import CliRunner
 
 from tests.harness import World
+from wxgate.cli.main import app
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,27 @@ class Cli:
         return Done(process.returncode, out.decode(), err.decode())
 
 
+class Within(Cli):
+    """Runs commands in the test's own process, which spares each the start of one.
+
+    What ends a process, and how failures are told there, is tested with `Cli`.
+    """
+
+    async def __call__(self, *arguments: str, stdin: str = "", env: Mapping[str, str] | None = None) -> Done:
+        """Run a command to its end, in a thread: it makes an event loop of its own."""
+        given = {
+            "WXGATE_DATABASE_URL": f"sqlite:///{self.folder / 'wxgate.db'}",
+            "WXGATE_KEY_FILE": str(self.folder / "wxgate.key"),
+            **self.settings,
+            **(env or {}),
+        }
+        done = await asyncio.to_thread(CliRunner().invoke, app, arguments, input=stdin, env=given)
+        structlog.reset_defaults()  # a command sets up logs for its process
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return Done(done.exit_code, done.stdout, done.stderr)
+
+
 async def wait_until_gone(pids: Iterable[int]) -> None:
     """Wait for the end of processes that are no children of the test; fail when they live on."""
     async with asyncio.timeout(30):
@@ -93,3 +117,9 @@ def _is_running(pid: int) -> bool:
 def cli(tmp_path: Path) -> Cli:
     """The command line."""
     return Cli(tmp_path)
+
+
+@pytest.fixture
+def within(tmp_path: Path) -> Within:
+    """The command line in the test's own process."""
+    return Within(tmp_path)

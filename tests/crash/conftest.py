@@ -1,6 +1,6 @@
 """A gateway process that may be killed at any moment, beside an emulator that lives on."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from tests.servers.processes import ServerProcess
 from tests.servers.templates import migrated_file
 from wxgate.custody.records import Platform, PushCredentials
 from wxgate.emulator.running import RunningEmulator
+from wxgate.events.records import Subscriber
 from wxgate.secret import AppSecret, EncodingAESKey, PushToken, Secret
 
 HANDLERS = '''
@@ -58,8 +59,17 @@ def more_env(request: pytest.FixtureRequest) -> Mapping[str, str]:
 
 
 @pytest.fixture
+def subscribers() -> Sequence[Subscriber]:
+    """Who is there to get events when the process starts."""
+    return ()
+
+
+@pytest.fixture
 async def scene(
-    tmp_path: Path, wxgate_process: Callable[..., ServerProcess], more_env: Mapping[str, str]
+    tmp_path: Path,
+    wxgate_process: Callable[..., ServerProcess],
+    more_env: Mapping[str, str],
+    subscribers: Sequence[Subscriber],
 ) -> AsyncIterator[Scene]:
     """A platform known to both sides with a ticket, and an account with a follower, not yet authorised."""
     async with RunningEmulator() as emulator:
@@ -110,6 +120,8 @@ async def scene(
                     created_at=datetime.now(UTC),
                 )
             )
+            for subscriber in subscribers:
+                await store.subscribers.add(subscriber)
         await process.start()
         await scene.act("ticket", platform=appid)
         yield scene
