@@ -2,11 +2,14 @@
 
 import asyncio
 import gzip
+import socket
 import ssl
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -14,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.cast import until
 from tests.events.application import Application, application, raw_server
 from wxgate.errors import Undeliverable
 from wxgate.events.sending import Posting
@@ -91,6 +95,104 @@ async def test_a_name_is_judged_by_the_address_it_leads_to(outgoing: Outgoing, a
     port = app.url.rsplit(":", 1)[1]
     answered = await outgoing.post(posting(f"http://localhost:{port}"), seconds=PATIENCE)
     assert answered.accepted
+
+
+class Names:
+    """A name server: `hang.…` gets no answer until it is let go, other names but localhost are unknown."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.let_go = threading.Event()
+        self._real = socket.getaddrinfo
+
+    def look_up(self, host: Any, *rest: Any) -> Any:
+        name = str(host)
+        self.asked.append(name)
+        if name.startswith("hang"):
+            self.let_go.wait(60)
+        if name != "localhost":
+            raise socket.gaierror(socket.EAI_NONAME, "unknown")
+        return self._real(host, *rest)
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
+    """A name server that this process asks."""
+    made = Names()
+    monkeypatch.setattr(socket, "getaddrinfo", made.look_up)
+    yield made
+    made.let_go.set()
+
+
+async def test_names_that_hang_hold_nobody_up(outgoing: Outgoing, app: Application, names: Names) -> None:
+    hanging = [
+        asyncio.create_task(outgoing.post(posting(f"http://hang{number % 40}.example.com/"), seconds=60))
+        for number in range(200)
+    ]
+
+    async def all_asked() -> bool:
+        return len(names.asked) == 40
+
+    await until(all_asked, seconds=20)
+    answered = await outgoing.post(posting(app.url.replace("127.0.0.1", "localhost")), seconds=PATIENCE)
+    assert answered.accepted
+    names.let_go.set()
+    failed = await asyncio.gather(*hanging, return_exceptions=True)
+    assert {type(each) for each in failed} == {Undeliverable}
+    assert len(names.asked) == 41
+
+
+async def test_a_name_that_hangs_for_long_is_refused_at_once(
+    outgoing: Outgoing, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wxgate.server.outgoing.LOOKUP_SECONDS", 0.02)
+    for _ in range(3):
+        with pytest.raises(Undeliverable, match="looking up its name takes too long"):
+            await outgoing.post(posting("http://hang.example.com/"), seconds=60)
+    assert names.asked == ["hang.example.com"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "unknown.example.com"])
+async def test_what_a_name_leads_to_is_remembered_for_a_moment_only(
+    outgoing: Outgoing, names: Names, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    async def lookups(seconds: float) -> int:
+        for which in ("KNOWN_SECONDS", "UNKNOWN_SECONDS"):
+            monkeypatch.setattr(f"wxgate.server.outgoing.{which}", seconds)
+        names.asked.clear()
+        for _ in range(3):
+            with pytest.raises(Undeliverable):
+                await outgoing.post(posting(f"http://{host}:1/"), seconds=PATIENCE)
+        return len(names.asked)
+
+    assert await lookups(-1) == 3
+    assert await lookups(3600) == 1
+
+
+async def test_a_remembered_address_is_judged_each_time(guarded: Outgoing, names: Names) -> None:
+    for _ in range(2):
+        with pytest.raises(Undeliverable, match="WXGATE_SUBSCRIBER_NETWORKS"):
+            await guarded.post(posting("http://localhost:1/"), seconds=PATIENCE)
+
+
+async def test_applications_that_hang_hold_nobody_up(outgoing: Outgoing, app: Application) -> None:
+    hanging = asyncio.Event()
+
+    async def hangs(request: web.Request) -> web.StreamResponse:
+        await hanging.wait()
+        return web.Response()
+
+    async with application() as hole:
+        hole.behaviour = hangs
+        held = [asyncio.create_task(outgoing.post(posting(hole.url), seconds=60)) for _ in range(220)]
+
+        async def all_in_air() -> bool:
+            return hole.in_air == 220
+
+        await until(all_in_air, seconds=20)
+        assert (await outgoing.post(posting(app.url), seconds=PATIENCE)).accepted
+        hanging.set()
+        await asyncio.gather(*held)
 
 
 async def test_a_redirect_is_not_followed(outgoing: Outgoing, app: Application) -> None:

@@ -37,7 +37,7 @@ class Delivering:
     ) -> "Delivering":
         """Build the parts; `open` makes them ready."""
         subscribers = SubscriberList(store.subscribers, partial(load_tags, store.labels))
-        outgoing = Outgoing(settings.allowed_networks, connections=max(200, 4 * settings.deliveries_at_once))
+        outgoing = Outgoing(settings.allowed_networks)
         outcomes = Outcomes(
             store.deliveries,
             store.subscribers,

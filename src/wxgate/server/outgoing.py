@@ -6,10 +6,12 @@ environment not used, cookies not kept; an answer is read to a limit and no furt
 """
 
 import asyncio
+import contextlib
 import errno
+import math
 import socket
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+import threading
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +26,15 @@ from wxgate.events.sending import Answered, Posting
 ANSWER_LIMIT = 256 * 1024
 """How much of an answer is read; no reply is longer than a few kilobytes."""
 
-LOOKUPS_AT_ONCE = 32
+LOOKUP_SECONDS = 6.0
+"""How long a name is waited for: a lost packet costs five seconds. Whoever comes later is refused at once."""
+
+KNOWN_SECONDS = 10.0
+UNKNOWN_SECONDS = 2.0
+"""How long addresses are remembered, and that there are none; they are judged at each connecting."""
+
+MOST_LOOKUPS = 256
+"""How many lookups may hang at the same time, each with a thread."""
 
 USER_AGENT = "wxgate"
 
@@ -33,22 +43,48 @@ class AddressRefused(OSError):
     """Raised inside the connector for an address that is not connected to."""
 
 
+_Addresses = list[tuple[Any, ...]]
+"""What `socket.getaddrinfo` returns."""
+
+
+@dataclass(slots=True)
+class _Lookup:
+    """One lookup, for all who want to know; what it found, or what went wrong, is good until `until`."""
+
+    began: float
+    found: "asyncio.Future[_Addresses | OSError]"
+    until: float = math.inf
+
+
 class _Resolver(AbstractResolver):
-    """Looks names up in threads of its own: a name server that hangs holds up nothing but lookups."""
+    """Looks each name up once at a time, in a thread of its own, and remembers the answer for a moment.
+
+    A thread cannot be stopped: a name server that hangs keeps one for each of its names, and nobody else
+    waits for it.
+    """
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(LOOKUPS_AT_ONCE, thread_name_prefix="lookup")
+        self._lookups: dict[str, _Lookup] = {}
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        look_up = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM)
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+        now = asyncio.get_running_loop().time()
+        lookup = self._lookups.get(host)
+        if lookup is None or lookup.until <= now:
+            lookup = self._begin(host, family, now)
+        if not lookup.found.done() and (left := lookup.began + LOOKUP_SECONDS - now) > 0:
+            await asyncio.wait([lookup.found], timeout=left)
+        if not lookup.found.done():
+            raise socket.gaierror(socket.EAI_AGAIN, "looking up its name takes too long")
+        found = lookup.found.result()
+        if isinstance(found, OSError):
+            raise socket.gaierror(found.errno, found.strerror)
         return [
             ResolveResult(
                 hostname=host,
                 host=str(address[0]),
-                port=int(address[1]),
+                port=port,
                 family=kind,
                 proto=protocol,
                 flags=socket.AI_NUMERICHOST,
@@ -57,15 +93,47 @@ class _Resolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._lookups.clear()
+
+    def _begin(self, host: str, family: socket.AddressFamily, now: float) -> _Lookup:
+        """Start a lookup; forget those that are no longer good."""
+        kept = {name: lookup for name, lookup in self._lookups.items() if lookup.until > now}
+        self._lookups = kept
+        if sum(not lookup.found.done() for lookup in kept.values()) >= MOST_LOOKUPS:
+            raise socket.gaierror(socket.EAI_AGAIN, "too many other names are being looked up")
+        loop = asyncio.get_running_loop()
+        lookup = kept[host] = _Lookup(now, loop.create_future())
+
+        def finish(found: _Addresses | OSError) -> None:
+            lookup.until = loop.time() + (UNKNOWN_SECONDS if isinstance(found, OSError) else KNOWN_SECONDS)
+            lookup.found.set_result(found)
+
+        def work() -> None:
+            found = _look_up(host, family)
+            with contextlib.suppress(RuntimeError):  # the loop is gone, and nobody waits any more
+                loop.call_soon_threadsafe(finish, found)
+
+        threading.Thread(target=work, name="lookup", daemon=True).start()
+        return lookup
+
+
+def _look_up(host: str, family: socket.AddressFamily) -> _Addresses | OSError:
+    try:
+        return list(socket.getaddrinfo(host, None, family, socket.SOCK_STREAM))
+    except OSError as error:
+        return error
+    except ValueError:
+        return OSError(errno.EINVAL, "its name cannot be looked up")
 
 
 class Outgoing:
-    """Posts to subscribers over connections that are kept open; close it at the end."""
+    """Posts to subscribers over connections that are kept open; close it at the end.
 
-    def __init__(self, allowed: Networks, *, connections: int = 200) -> None:
+    How many are posted to at once is up to the caller: nobody waits here until a dead one is given up.
+    """
+
+    def __init__(self, allowed: Networks) -> None:
         self._allowed = allowed
-        self._connections = connections
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, posting: Posting, *, seconds: float) -> Answered:
@@ -101,7 +169,7 @@ class Outgoing:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=self._connections,
+                    limit=0,
                     resolver=_Resolver(),
                     use_dns_cache=False,
                     socket_factory=self._socket,
