@@ -177,7 +177,7 @@ async def test_claims_are_forgotten_in_time(store: Store) -> None:
 
 
 async def test_what_is_still_to_be_sent_is_found(store: Store) -> None:
-    names = ["carried", "ready", "young", "custom", "sending", "dead"]
+    names = ["carried", "ready", "young", "custom", "sending", "dead", "put off", "due"]
     made = {
         name: (await record(store, message(n, received_at=after(10 if name == "young" else 0)))).event
         for n, name in enumerate(names)
@@ -185,13 +185,16 @@ async def test_what_is_still_to_be_sent_is_found(store: Store) -> None:
     await end(store, made["carried"], Turn.CARRY)
     await end(store, made["ready"], Turn.KEEP)
     await end(store, made["young"], Turn.KEEP)
-    for name in ("custom", "sending", "dead"):
+    for name in ("custom", "sending", "dead", "put off", "due"):
         await end(store, made[name], Turn.LATE)
     await advance(store, made["sending"], Turn.SEND, lease_until=after(60))
     await advance(store, made["dead"], Turn.SEND, lease_until=after(20))
+    for name, seconds in (("put off", 60), ("due", 20)):
+        await advance(store, made[name], Turn.SEND, lease_until=after(60))
+        assert await advance(store, made[name], Turn.AGAIN, lease_until=after(seconds)) is ReplyState.CUSTOM
 
     found = await store.answers.unsent(now=after(30), received_before=after(5))
-    assert [event.id for event in found] == [made[name].id for name in ("ready", "custom", "dead")]
+    assert [event.id for event in found] == [made[name].id for name in ("ready", "custom", "dead", "due")]
     assert len(await store.answers.unsent(now=after(30), received_before=after(5), limit=1)) == 1
 
 

@@ -1,18 +1,20 @@
 """Late replies as customer-service messages: sent once at most, whatever dies on the way.
 
 A message is `sending` in the record before WeChat is called. Whoever finds it so after the sender's death
-cannot know whether it arrived, and does not send it again.
+cannot know whether it arrived, and does not send it again. What certainly did not arrive, because WeChat
+could not be called or was busy, goes back to wait for another try.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol, TypeAlias
 
 import structlog
 
 from wxgate.clock import Clock
-from wxgate.errors import GatewayError, InvalidReply, UpstreamError
+from wxgate.errors import Busy, GatewayError, InvalidReply, RateLimited, UpstreamError
 from wxgate.events.policies import Plan
 from wxgate.events.ports import Answers, Inbox
 from wxgate.events.records import Event, NewEvent, ReplyState
@@ -32,6 +34,13 @@ SENDING_LEASE = timedelta(seconds=60)
 OLDEST = timedelta(hours=1)
 """How old a message may be and still be replied to; after a long outage nobody waits for it."""
 
+SHORTEST_PAUSE = timedelta(seconds=5)
+
+TRIED_FOR = timedelta(minutes=10)
+"""How old a message may be for its reply to be tried once more."""
+
+MINUTE_QUOTA = 45011
+
 SENT = "the reply went out as a customer-service message"
 TOO_OLD = "the reply was not sent: the message it answers is more than an hour old"
 NOT_SENT = "the reply was not taken as a customer-service message"
@@ -39,6 +48,14 @@ UNKNOWN = "whether the customer-service message with the reply arrived is not kn
 
 SendCustom: TypeAlias = Callable[[str, str, Mapping[str, Any]], Awaitable[object]]
 """Sends a customer-service message through an issuer for an account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a message was not sent, in words; `passing` where it certainly was not, and may be in a while."""
+
+    words: str
+    passing: bool = False
 
 
 class CustomListener(Protocol):
@@ -124,28 +141,47 @@ class CustomerService:
         until = self._clock.now() + SENDING_LEASE
         if await self._advance(event_id, Turn.SEND, lease_until=until) is not ReplyState.SENDING:
             return
-        if (trouble := await self._try(event, event.reply, plan.mini_program)) is None:
+        trouble = await self._try(event, event.reply, plan.mini_program)
+        if trouble is None:
             await self._advance(event_id, Turn.ARRIVED, remark=SENT)
             self._listener.replied("custom_message")
             log.info("reply.sent_as_custom_message", event_id=event_id, appid=event.appid)
             return
-        await self._advance(event_id, Turn.REFUSED, remark=hide(trouble))
+        error, now = hide(trouble.words), self._clock.now()
+        pause = pause_after(now - event.received_at) if trouble.passing else None
+        if pause is not None:
+            await self._advance(event_id, Turn.AGAIN, lease_until=now + pause)
+            log.info("reply.put_off", event_id=event_id, appid=event.appid, error=error)
+            return
+        await self._advance(event_id, Turn.REFUSED, remark=error)
         self._listener.replied("custom_message_failed")
-        log.warning("reply.not_sent", event_id=event_id, appid=event.appid, error=hide(trouble))
+        log.warning("reply.not_sent", event_id=event_id, appid=event.appid, error=error)
 
-    async def _try(self, event: Event, reply: str, mini_program: bool) -> str | None:
-        """Send a reply; return in words what went wrong."""
+    async def _try(self, event: Event, reply: str, mini_program: bool) -> Trouble | None:
+        """Send a reply; return what went wrong."""
         try:
             message = custom_message(parse_reply(reply).reply, event.openid, mini_program=mini_program)
             async with asyncio.timeout(SEND_SECONDS):
                 await self._send(event.issuer, event.appid, message)
         except InvalidReply as fault:
-            return f"{NOT_SENT}: {fault}"
+            return Trouble(f"{NOT_SENT}: {fault}")
         except (TimeoutError, UpstreamError) as fault:
-            return f"{UNKNOWN} ({type(fault).__name__}: {fault})"
+            if isinstance(fault, UpstreamError) and not fault.sent:
+                return Trouble(f"{NOT_SENT}: {fault}", passing=True)
+            return Trouble(f"{UNKNOWN} ({type(fault).__name__}: {fault})")
+        except RateLimited as fault:
+            return Trouble(f"{NOT_SENT}: {fault}", passing=fault.errcode == MINUTE_QUOTA)
         except GatewayError as fault:
-            return f"{NOT_SENT}: {fault}"
+            return Trouble(f"{NOT_SENT}: {fault}", passing=isinstance(fault, Busy))
         return None
 
     async def _advance(self, event_id: int, turn: Turn, **how: Any) -> ReplyState | None:
         return await self._answers.advance(event_id, turn, now=self._clock.now(), **how)
+
+
+def pause_after(age: timedelta) -> timedelta | None:
+    """Say how long to wait when a try came to nothing, None to give up.
+
+    A pause is as long as the message is old, so that tries are few, on whatever node, and none are counted.
+    """
+    return max(age, SHORTEST_PAUSE) if age < TRIED_FOR else None

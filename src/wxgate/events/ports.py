@@ -114,7 +114,7 @@ class Answers(Protocol):
         ...
 
     async def unsent(self, *, now: datetime, received_before: datetime, limit: int = 100) -> Sequence[Event]:
-        """List what is CUSTOM, READY since before, or SENDING under an ended lease; oldest first."""
+        """List what is READY since before, and CUSTOM or SENDING under an ended lease; oldest first."""
         ...
 
     async def forget_claims(self, *, before: datetime) -> int:

@@ -5,7 +5,7 @@
      │ └───────late, an attempt may still come─────────────────────────┤
      │                                                                 │ nobody came
      └─last deadline, or nothing to say─> closed ──a late reply──> custom ──> sending ──> sent, failed
-                                                                     └──too old─> dropped
+                                             dropped <──too old──┘  └──not now──┘
 
 Passively the user sees what was carried, as a customer-service message what was sent; no way through the
 table leads to both. Every step is a compare-and-set in the inbox, so this holds for any number of nodes.
@@ -75,6 +75,9 @@ class Turn(StrEnum):
     ARRIVED = "arrived"
     """WeChat took the customer-service message."""
 
+    AGAIN = "again"
+    """WeChat certainly did not get the customer-service message, or asks to try again."""
+
     REFUSED = "refused"
     """WeChat did not take it, or nobody knows."""
 
@@ -94,6 +97,7 @@ TRANSITIONS: Mapping[tuple[ReplyState, Turn], ReplyState] = {
     (CUSTOM, Turn.EXPIRE): DROPPED,
     (CUSTOM, Turn.SEND): SENDING,
     (SENDING, Turn.ARRIVED): SENT,
+    (SENDING, Turn.AGAIN): CUSTOM,
     (SENDING, Turn.REFUSED): FAILED,
 }
 """What follows what; what is not listed does not happen."""

@@ -60,7 +60,7 @@ class SqlAnswers:
         return await self._database.batch(step)
 
     async def unsent(self, *, now: datetime, received_before: datetime, limit: int = 100) -> Sequence[Event]:
-        """List replies that nobody came for, that are to be sent, or whose sender has died."""
+        """List replies that nobody came for, that are to be sent now, or whose sender has died."""
         state = events.c.reply_state
         query = (
             select(events)
@@ -69,8 +69,10 @@ class SqlAnswers:
                 text("reply_state IN ('ready', 'custom', 'sending')"),
                 or_(
                     and_(state == ReplyState.READY.value, events.c.received_at <= received_before),
-                    state == ReplyState.CUSTOM.value,
-                    and_(state == ReplyState.SENDING.value, events.c.lease_until <= now),
+                    and_(
+                        state.in_([ReplyState.CUSTOM.value, ReplyState.SENDING.value]),
+                        events.c.lease_until <= now,
+                    ),
                 ),
             )
             .order_by(events.c.id)
