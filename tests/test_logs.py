@@ -84,3 +84,20 @@ def test_a_library_s_log_line_passes_the_same_filter() -> None:
     assert "calling" in written.getvalue()
     assert "our.line" in written.getvalue()
     assert "abc123" not in written.getvalue()
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_half_a_surrogate_pair_is_escaped_and_stops_no_line(form: Literal["text", "json"]) -> None:
+    raw = io.BytesIO()
+    strict = io.TextIOWrapper(raw, encoding="utf-8", errors="strict", write_through=True)
+    before = logging.getLogger().handlers[:]
+    try:
+        with redirect_stderr(strict):
+            configure_logs("info", form)
+            structlog.get_logger().error("handler.failed", exception="bad \ud83d", given=["worse \ud83d"])
+            logging.getLogger("some.library").warning("worst \ud83d")
+    finally:
+        logging.getLogger().handlers[:] = before
+        structlog.reset_defaults()
+
+    assert raw.getvalue().decode().count("ud83d") == 3

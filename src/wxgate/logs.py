@@ -1,4 +1,4 @@
-"""Logs: event names with fields, and a processor that hides whatever looks like a secret."""
+"""Logs: event names with fields; secrets are hidden, and no text is too odd to be written."""
 
 import logging
 import re
@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import structlog
 
-from wxgate.secret import HIDDEN, hide
+from wxgate.secret import HIDDEN, encodable, hide
 
 SECRET_FIELDS = re.compile(
     r"(?:^|_)(?:secret|token|ticket|password|auth_?code|pre_?auth_?code|code|aes_?key|encoding_?aes_?key|session_key)$",
@@ -31,6 +31,11 @@ def unfold(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
     if "\n" in str(event.get("hint", "")):
         event["stack"] = event.pop("hint")
     return event
+
+
+def write_safely(_logger: Any, _method: str, line: Any) -> str:
+    """Let no rendered line fail at the stream."""
+    return encodable(line)
 
 
 class _RedactingFormatter(logging.Formatter):
@@ -58,6 +63,7 @@ def configure_logs(level: str = "info", form: Literal["text", "json"] = "text") 
             redact,
             *([unfold] if form == "text" else []),
             renderer,
+            write_safely,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -27,9 +27,17 @@ def _as_bytes(value: str | bytes) -> bytes:
     return value.encode() if isinstance(value, str) else value
 
 
+def encodable(text: str) -> str:
+    """Escape what no file or database could take: half of a surrogate pair, as in a text cut by length."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def hide(text: str) -> str:
-    """Replace everything in a text that has the form of a WeChat secret or of an API key."""
-    return SECRET_FORMS.sub(HIDDEN, text)
+    """Replace everything in a text that has the form of a WeChat secret or of an API key.
+
+    What comes out is shown and kept, so it can be encoded whatever came in.
+    """
+    return SECRET_FORMS.sub(HIDDEN, encodable(text))
 
 
 def trace_of(error: BaseException) -> str:

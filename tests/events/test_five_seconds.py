@@ -343,6 +343,7 @@ async def test_a_silent_account_is_answered_at_once_and_its_handlers_hear_all_th
     await desk.policy(policy="silent")
     assert desk.read(await desk.attempt()) is None
     assert (await desk.event()).state == "handling", "nobody waited for the handler"
+    assert await metric(desk.world, "wxgate_events_being_handled") == 1
     desk.gate.set()
     event = await desk.becomes(ReplyState.CLOSED)
     assert len(desk.heard) == 1

@@ -183,6 +183,7 @@ BAD_HANDLERS = [
         "ValueError: the database of ours is down",
     ),
     (raising(ValueError("no such page: /x?access_token=81_SECRET")), "failed", "/x?access_token=****"),
+    (raising(ValueError("half a smile: \ud83d")), "failed", r"half a smile: \ud83d"),
     (raising(asyncio.CancelledError()), "failed", "CancelledError"),
     (raising(TimeoutError("our own")), "failed", "TimeoutError: our own"),
     (lambda message: message.no_such_thing, "failed", "AttributeError"),

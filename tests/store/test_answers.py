@@ -132,6 +132,13 @@ async def test_a_text_may_close_an_event(store: Store) -> None:
     assert (await load(store, event)).reply == "<later/>"
 
 
+async def test_the_default_text_is_not_said_to_what_is_answered_and_leaves_no_remark(store: Store) -> None:
+    event = (await record(store)).event
+    await end(store, event, Turn.KEEP)
+    assert await advance(store, event, Turn.DEFAULT, reply="<later/>") is None
+    assert await stands(store, event) == (DONE, ReplyState.READY, "<xml/>", "")
+
+
 async def test_an_unknown_event_takes_no_step(store: Store) -> None:
     assert await store.answers.advance(12345, Turn.CLOSE, now=after(1)) is None
 

@@ -150,6 +150,10 @@ class Handlings:
             event.id, holder=self._holder, state=state, reply=None, error=error, now=self._clock.now()
         )
 
+    def count(self) -> int:
+        """Count what is being handled here."""
+        return len(self._running)
+
     async def close(self, seconds: float) -> None:
         """Give handlers so many seconds; what is left is taken over at the next start."""
         running = [handling.task for handling in self._running.values()]
@@ -162,14 +166,15 @@ class Handlings:
     def _ended(self, handling: Handling, task: "asyncio.Task[None]") -> None:
         self._running.pop(handling.event.id, None)
         fault = None if task.cancelled() else task.exception()
-        if fault is not None:
-            # The event is open in the record, and is taken over when the lease has ended.
-            log.error("event.interrupted", event_id=handling.event.id, exception=trace_of(fault))
+        # First of all, whoever waits; a log may fail.
         if not handling.settled.done():
             if fault is not None and handling.waiting:
                 handling.settled.set_exception(fault)
             else:
                 handling.settled.set_result(None)
+        if fault is not None:
+            # The event is open in the record, and is taken over when the lease has ended.
+            log.error("event.interrupted", event_id=handling.event.id, exception=trace_of(fault))
 
     async def _handle(self, handling: Handling) -> None:
         plan, event = handling.plan, handling.event

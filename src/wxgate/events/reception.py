@@ -237,6 +237,9 @@ class Reception:
         if not handling.settled.done():
             return event
         became = handling.settled.result()
+        if became is None:
+            # Another node has the event now, or nobody: look from time to time.
+            await attempt.wait(most=POLL_SECONDS)
         if became is None or became is ReplyState.DROPPED:
             return await self._reload(event)
         return replace(event, reply_state=became, reply=handling.reply)
@@ -245,7 +248,7 @@ class Reception:
         """At the last deadline say the default text, or nothing; return the event as it is then."""
         turn, reply = Turn.CLOSE, None
         if plan.default_text:
-            turn = Turn.LATE if plan.mini_program else Turn.CARRY
+            turn = Turn.LATE if plan.mini_program else Turn.DEFAULT
             reply = render_to(message, Text(plan.default_text), self._clock)
         try:
             became = await self._answers.advance(

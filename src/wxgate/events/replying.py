@@ -60,6 +60,9 @@ class Turn(StrEnum):
     CLOSE = "close"
     """The last deadline is over: WeChat gets `success`."""
 
+    DEFAULT = "default"
+    """The last deadline is over: WeChat gets the default text, unless there is a reply by now."""
+
     TAKE = "take"
     """WeChat's next attempt has come."""
 
@@ -88,6 +91,7 @@ TRANSITIONS: Mapping[tuple[ReplyState, Turn], ReplyState] = {
     (OPEN, Turn.LATE): CUSTOM,
     (OPEN, Turn.NOTHING): CLOSED,
     (OPEN, Turn.CLOSE): CLOSED,
+    (OPEN, Turn.DEFAULT): CARRIED,
     (READY, Turn.TAKE): CARRIED,
     (READY, Turn.LEAVE): CUSTOM,
     (CLOSED, Turn.CARRY): CUSTOM,

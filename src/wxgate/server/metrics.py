@@ -37,6 +37,11 @@ class Metrics:
             ["kind", "outcome"],
             registry=self.registry,
         )
+        self.being_handled = Gauge(
+            "wxgate_events_being_handled",
+            "Events whose handler or replier is at work on this node.",
+            registry=self.registry,
+        )
         self.event_streams = Gauge(
             "wxgate_event_streams", "Streams of events that are open on this node.", registry=self.registry
         )

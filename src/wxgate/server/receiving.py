@@ -60,6 +60,7 @@ def make_reception(
         replier_of=replier_of,
         on_custom=customer_service.start,
     )
+    metrics.being_handled.set_function(handlings.count)
     reception = Reception(
         store.inbox,
         store.answers,
