@@ -100,8 +100,21 @@ async def test_the_platform_of_the_policy_answers(house: House) -> None:
     assert await house.seen() == [("passive", f"through {house.b.appid}")]
 
 
-async def test_the_accounts_own_server_comes_before_platforms(house: House) -> None:
+async def test_an_account_that_is_direct_for_its_tokens_only_is_answered_through_a_platform(
+    house: House,
+) -> None:
     await add_direct(house.world, account=house.account)
+    await house.world.control("POST", "accounts", {"appid": house.appid, "server": None})
+    await house.follower.writes()
+    assert await house.seen() == [("passive", f"through {house.a.appid}")]
+    view = await house.world.node.replies.show(house.appid)
+    assert view.answers == house.a.appid
+    assert any("no push has come to its address" in each.en for each in view.advice)
+
+
+async def test_the_accounts_own_server_comes_before_platforms(house: House) -> None:
+    direct = await add_direct(house.world, account=house.account)
+    house.world.node.key_uses.saw(direct, token_index=0, key_index=0)
     await house.follower.writes()
     assert await house.seen() == [("passive", "through direct")]
     assert house.heard == ["direct"]

@@ -26,10 +26,19 @@ def party(issuer: str, days: int = 0, *func_ids: int) -> Party:
         ([party("wxa", 0, 18), party("wxb", 5, 19)], "wxb"),
         ([party("wxa", 3), party("wxb", 2)], "wxb"),
         ([party("wxa", 0, 1), Party("direct")], "direct"),
+        ([party("wxa", 0, 1), Party("direct", heard=False)], "wxa"),
+        ([party("wxa", 0, 2), Party("direct", heard=False)], "wxa"),
+        ([Party("direct", heard=False)], "direct"),
     ],
 )
 def test_the_first_that_may_speak_answers(parties: list[Party], chosen: str | None) -> None:
     assert answering(BUILT_IN, parties) == chosen
+
+
+def test_a_push_to_the_accounts_own_server_shows_that_it_is_heard() -> None:
+    both = [party("wxa", 0, 1), Party("direct", heard=False)]
+    assert make_plan(BUILT_IN, both, issuer="direct", kind=EventKind.MESSAGE).speaks
+    assert make_plan(BUILT_IN, both, issuer="wxa", kind=EventKind.MESSAGE).speaks
 
 
 def test_the_platform_that_was_chosen_answers_while_it_is_authorised() -> None:

@@ -123,7 +123,8 @@ async def test_the_platform_that_was_chosen_answers(scene: Scene) -> None:
 
 async def test_the_accounts_own_server_here_answers_before_platforms(scene: Scene) -> None:
     account = (await scene.world.control("GET", "state"))["accounts"][0]
-    await add_direct(scene.world, account=account)
+    direct = await add_direct(scene.world, account=account)
+    scene.world.node.key_uses.saw(direct, token_index=0, key_index=0)
     scene.world.node.planner.forget()
 
     told = await scene.writes()

@@ -1,5 +1,7 @@
 """Who replies for an account, over HTTP."""
 
+from datetime import timedelta
+
 from tests.cast import add_platform, authorize, authorized_account
 from tests.harness import World
 from tests.server.keys import holder
@@ -10,6 +12,7 @@ MANAGE = ClientScope.MANAGE
 
 async def test_an_account_tells_who_answers_for_it_and_that_others_may(gateway: World) -> None:
     account = await authorized_account(gateway)
+    await gateway.advance(timedelta(minutes=1))  # WeChat tells when by the second
     await authorize(gateway, account["appid"], other := await add_platform(gateway))
     path = f"/v1/accounts/{account['appid']}/replies"
     manager = await holder(gateway, MANAGE)

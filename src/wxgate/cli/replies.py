@@ -130,6 +130,7 @@ def _show(appid: str, view: RepliesView, as_json: bool) -> None:
     policy, answers = view.policy, view.answers or "nobody: no platform may act for this account"
     parties = [
         f"{one.issuer}{'' if one.may_speak else ', without the permission set of messages'}"
+        f"{'' if one.heard else ', without a push for a week'}"
         for one in view.parties
     ]
     pairs = {
@@ -165,7 +166,12 @@ def _as_document(appid: str, view: RepliesView) -> dict[str, Any]:
         "updated_at": policy.updated_at,
         "answers": view.answers,
         "parties": [
-            {"issuer": one.issuer, "authorized_at": one.authorized_at, "may_speak": one.may_speak}
+            {
+                "issuer": one.issuer,
+                "authorized_at": one.authorized_at,
+                "may_speak": one.may_speak,
+                "heard": one.heard,
+            }
             for one in view.parties
         ],
         "mini_program": view.mini_program,

@@ -24,6 +24,9 @@ Receiver = Platform | DirectAccount
 LATELY = timedelta(days=1)
 """What was seen this long ago is still in use: quiet accounts may get one push a day."""
 
+HEARD_FOR = timedelta(days=7)
+"""How long after a push a receiver counts as one that WeChat brings pushes to."""
+
 
 class PushKey(StrEnum):
     """What a push is verified and opened with."""
@@ -93,6 +96,11 @@ class KeyUses:
                 noted = self._seen.get((receiver.appid, kind, value, receiver.secret))
                 found.append(Seen(kind, place, max((one for one in (at, noted) if one), default=None)))
         return found
+
+    async def is_heard(self, receiver: Receiver) -> bool:
+        """Tell whether a push has come to a receiver lately, as far as is known here."""
+        since = self._clock.now() - HEARD_FOR
+        return any(seen.last_seen_at and seen.last_seen_at > since for seen in await self.of(receiver))
 
 
 def _fingerprint(kind: PushKey, value: Secret, salt: Secret) -> str:

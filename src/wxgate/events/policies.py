@@ -56,11 +56,15 @@ BUILT_IN = ReplyPolicy()
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """One of ours that may act for an account: a platform, or `direct`."""
+    """One of ours that may act for an account: a platform, or `direct`.
+
+    `heard` is false of `direct` where no push has come lately: it may be here for the account's tokens only.
+    """
 
     issuer: str
     authorized_at: datetime | None = None
     func_ids: tuple[int, ...] = ()
+    heard: bool = True
 
     @property
     def may_speak(self) -> bool:
@@ -96,14 +100,18 @@ NO_REPLY = Plan()
 """The plan for what nobody can reply to."""
 
 
-def answering(policy: ReplyPolicy, parties: Sequence[Party]) -> str | None:
-    """Choose which of our parties answers for an account; None when there is none to choose from."""
+def answering(policy: ReplyPolicy, parties: Sequence[Party], *, through: str = "") -> str | None:
+    """Choose which of our parties answers for an account; None when there is none to choose from.
+
+    `through` is the party that a push has just come to, and so is heard.
+    """
     known = {party.issuer for party in parties}
     if policy.platform in known:
         return policy.platform
-    if DIRECT_ISSUER in known:
+    platforms = [party for party in parties if party.issuer != DIRECT_ISSUER]
+    if any(party.heard or party.issuer == through for party in parties if party not in platforms):
         return DIRECT_ISSUER
-    able = [party for party in parties if party.may_speak] or list(parties)
+    able = [party for party in platforms if party.may_speak] or platforms or list(parties)
     return min(able, key=_seniority).issuer if able else None
 
 
@@ -116,7 +124,7 @@ def make_plan(
     mini_program: bool = False,
 ) -> Plan:
     """Say what is to become of the reply to an event that came through one of the parties."""
-    chosen = answering(policy, parties)
+    chosen = answering(policy, parties, through=issuer)
     if chosen not in (None, issuer):
         return Plan(handled=False, remark=f"not replied to here: {chosen} answers for this account")
     if policy.policy is Policy.SILENT:

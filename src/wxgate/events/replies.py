@@ -36,6 +36,17 @@ ABSENT = Advice(
     "{platform} was chosen to answer but may not act for this account, so {answers} answers.",
     "指定由 {platform} 回复，但它未获该账号授权，因此由 {answers} 回复。",
 )
+UNHEARD = Advice(
+    "The account is configured here as direct, but no push has come to its address for a week, so {answers} "
+    "answers. Once one comes, direct does.",
+    "该账号在此配置为 direct，但其地址一周内未收到推送，因此由 {answers} 回复；"
+    "一旦收到推送，即由 direct 回复。",
+)
+MUTE = Advice(
+    "{answers} answers, but no push has come to its address for a week: check the server address in the "
+    "account's settings at WeChat, or choose a platform.",
+    "由 {answers} 回复，但其地址一周内未收到推送：请检查该账号在微信后台填写的服务器地址，或改选一个平台。",
+)
 NO_RIGHT = Advice(
     "{answers} was not given the permission set of messages (1, for mini programs 19): a late reply cannot "
     "go out as a customer-service message.",
@@ -136,6 +147,9 @@ def _advice(standing: Standing, answers: str | None) -> tuple[Advice, ...]:
     if len(standing.parties) > 1 and answers:
         found.append(_fill(SEVERAL, answers=answers))
     party = next((each for each in standing.parties if each.issuer == answers), None)
+    if any(not each.heard for each in standing.parties) and answers:
+        unheard = party is not None and not party.heard
+        found.append(_fill(MUTE if unheard else UNHEARD, answers=answers))
     if party is not None and not party.may_speak and standing.policy.custom_message:
         found.append(_fill(NO_RIGHT, answers=party.issuer))
     if standing.policy.policy is not Policy.SILENT:

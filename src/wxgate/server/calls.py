@@ -10,7 +10,7 @@ from wxgate.client.api import WeChatApi
 from wxgate.client.transport import DEFAULT_TIMEOUT
 from wxgate.custody.keeper import TokenKeeper
 from wxgate.custody.ports import AuthorizationStore
-from wxgate.custody.records import AuthorizationFilter, AuthorizationState
+from wxgate.custody.records import AuthorizationFilter, AuthorizationState, DirectAccount
 from wxgate.custody.registry import Registry
 from wxgate.custody.sources import authorizer_key, component_key, direct_key
 from wxgate.custody.states import LIVE
@@ -120,6 +120,8 @@ class Calls:
         authorizations: AuthorizationStore,
         registry: Registry,
         explainer: Explainer,
+        is_heard: Callable[[DirectAccount], Awaitable[bool]],
+        *,
         on_answer: OnAnswer = _nothing,
     ) -> None:
         self._api = api
@@ -127,6 +129,7 @@ class Calls:
         self._authorizations = authorizations
         self._registry = registry
         self._explainer = explainer
+        self._is_heard = is_heard
         self._on_answer = on_answer
 
     def account(self, appid: str, *, issuer: str | None = None) -> Account:
@@ -173,8 +176,8 @@ class Calls:
             for one in await self._authorizations.find(AuthorizationFilter(appid=appid))
             if one.state in LIVE and await self._registry.platform(one.platform) is not None
         ]
-        if await self._registry.direct(appid) is not None:
-            found.append(Party(DIRECT_ISSUER))
+        if (direct := await self._registry.direct(appid)) is not None:
+            found.append(Party(DIRECT_ISSUER, heard=await self._is_heard(direct.record)))
         return found
 
     async def acting_platform(self, appid: str) -> str:

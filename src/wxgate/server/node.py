@@ -232,7 +232,9 @@ class Node:
             account = calls.account(appid, issuer=platform)
             return await (account.get(path) if json is None else account.post(path, json=json))
 
-        calls = Calls(api, keeper, store.authorizations, registry, explainer, note_call)
+        calls = Calls(
+            api, keeper, store.authorizations, registry, explainer, key_uses.is_heard, on_answer=note_call
+        )
         quotas = Quotas(
             store.quota,
             api=QuotaApi(explaining),

@@ -14,11 +14,15 @@ from wxgate.server.node import Node
 
 
 class PartyOut(BaseModel):
-    """One of ours that receives the account's messages; `may_speak`: it has the permission set for them."""
+    """One of ours that receives the account's messages; `may_speak`: it has the permission set for them.
+
+    `heard` is false of `direct` where no push has come for a week.
+    """
 
     issuer: str
     authorized_at: datetime | None
     may_speak: bool
+    heard: bool
 
 
 class AdviceOut(BaseModel):
@@ -121,7 +125,12 @@ def replies_out(appid: str, view: RepliesView) -> RepliesOut:
         updated_at=policy.updated_at,
         answers=view.answers,
         parties=[
-            PartyOut(issuer=one.issuer, authorized_at=one.authorized_at, may_speak=one.may_speak)
+            PartyOut(
+                issuer=one.issuer,
+                authorized_at=one.authorized_at,
+                may_speak=one.may_speak,
+                heard=one.heard,
+            )
             for one in view.parties
         ],
         mini_program=view.mini_program,
