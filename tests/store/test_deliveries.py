@@ -26,7 +26,7 @@ from wxgate.events.records import (
     Subscriber,
 )
 from wxgate.store import Store
-from wxgate.store.deliveries import due_query
+from wxgate.store.deliveries import due_query, list_query
 from wxgate.store.lanes import BEHIND
 from wxgate.store.tables import EPOCH
 
@@ -324,7 +324,8 @@ async def test_the_queries_look_at_what_is_due_and_not_at_a_hundred_thousand_oth
     now: Any = (NOW - EPOCH) // timedelta(microseconds=1) if engine == "sqlite" else NOW
     fill = (
         f"{FILL[engine]} INSERT INTO deliveries (subscriber, event_id, appid, ordered, state, attempts,"
-        " first_at, not_before, error, replays) SELECT 'sub_' || (i % 2), i, 'wx' || (i % 50), true,"
+        " first_at, not_before, error, replays) SELECT CASE WHEN i % 500 = 7 THEN 'sub_few'"
+        " ELSE 'sub_' || (i % 2) END, i, 'wx' || (i % 50), true,"
         " CASE WHEN i % 20 = 0 THEN 'pending' ELSE 'delivered' END, 0, {now}, {now}, '', 0 FROM n"
     ).replace("{now}", ":now" if engine == "sqlite" else "CAST(:now AS timestamptz)")
     async with store.database.write() as connection:
@@ -335,19 +336,30 @@ async def test_the_queries_look_at_what_is_due_and_not_at_a_hundred_thousand_oth
     due = str(due_query("sub_1", NOW, 10).compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
     lanes = BEHIND.bindparams(subscriber="sub_0", since="", now=NOW, most=10)
     heads = str(lanes.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    pages = [
+        str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+        for query in (
+            list_query("sub_few", None, 99_000, 50),
+            list_query(None, DeliveryState.DEAD, None, 50),
+        )
+    ]
     explain = "EXPLAIN QUERY PLAN " if engine == "sqlite" else "EXPLAIN "
     async with store.database.read() as connection:
         plans = [
             "\n".join(
                 str(row[-1]) for row in await connection.execute(text((explain + query).replace(":", r"\:")))
             )
-            for query in (due, heads)
+            for query in (due, heads, *pages)
         ]
     assert "ix_deliveries_subscriber_state_not_before_id" in plans[0], plans[0]
     assert plans[1].count("ix_deliveries_lanes") >= 3, plans[1]
+    assert "ix_deliveries_subscriber_id" in plans[2], plans[2]
+    assert "ix_deliveries_dead" in plans[3], plans[3]
     for plan in plans:
         assert "Seq Scan on deliveries" not in plan, plan
-        assert "SCAN deliveries" not in plan, plan
+        assert "SCAN deliveries" not in plan.replace("SCAN deliveries USING INDEX ix_deliveries_dead", ""), (
+            plan
+        )
         assert "TEMP B-TREE" not in plan, plan
 
 

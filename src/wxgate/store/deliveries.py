@@ -37,6 +37,9 @@ from wxgate.store.upsert import insert_for
 PENDING, SENDING = DeliveryState.PENDING.value, DeliveryState.SENDING.value
 DELIVERED, DEAD = DeliveryState.DELIVERED.value, DeliveryState.DEAD.value
 
+IS_DEAD = text("deliveries.state = 'dead'")
+"""Written out, not as a parameter: so the index of the dead, which is small, can be used."""
+
 REPLAY_AT_ONCE = 500
 """Events queued again in one transaction."""
 
@@ -177,14 +180,7 @@ class SqlDeliveries:
         limit: int = 50,
     ) -> Sequence[Delivery]:
         """List deliveries, newest first."""
-        query = select(deliveries).order_by(table.id.desc()).limit(limit)
-        if subscriber_id is not None:
-            query = query.where(table.subscriber == subscriber_id)
-        if state is not None:
-            query = query.where(table.state == state.value)
-        if before is not None:
-            query = query.where(table.id < before)
-        return await self._list(query)
+        return await self._list(list_query(subscriber_id, state, before, limit))
 
     async def backlog(self) -> Sequence[Backlog]:
         """Count what waits for each subscriber."""
@@ -238,6 +234,22 @@ def due_query(subscriber: str, now: datetime, limit: int) -> Select[Any]:
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
+
+
+def list_query(
+    subscriber: str | None, state: DeliveryState | None, before: int | None, limit: int
+) -> Select[Any]:
+    """Make the query for a page of deliveries, newest first."""
+    query = select(deliveries).order_by(table.id.desc()).limit(limit)
+    if subscriber is not None:
+        query = query.where(table.subscriber == subscriber)
+    if state is DeliveryState.DEAD:
+        query = query.where(IS_DEAD)
+    elif state is not None:
+        query = query.where(table.state == state.value)
+    if before is not None:
+        query = query.where(table.id < before)
+    return query
 
 
 def _is_open(now: datetime) -> tuple[ColumnElement[bool], ...]:

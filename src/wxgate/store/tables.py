@@ -379,6 +379,14 @@ deliveries = Table(
     UniqueConstraint("subscriber", "event_id"),
     Index(None, "event_id"),
     Index(None, "subscriber", "state", "not_before", "id"),
+    # What is listed, newest first: of one subscriber, and what was given up.
+    Index(None, "subscriber", "id"),
+    Index(
+        "ix_deliveries_dead",
+        "id",
+        postgresql_where=text("state = 'dead'"),
+        sqlite_where=text("state = 'dead'"),
+    ),
     # The lanes of ordered subscribers: one look finds the next account, one the first of its deliveries.
     Index(
         "ix_deliveries_lanes",

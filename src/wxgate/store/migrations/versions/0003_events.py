@@ -164,6 +164,15 @@ def _add_subscribers() -> None:
         ["subscriber", "state", "not_before", "id"],
         unique=False,
     )
+    op.create_index(op.f("ix_deliveries_subscriber_id"), "deliveries", ["subscriber", "id"], unique=False)
+    op.create_index(
+        "ix_deliveries_dead",
+        "deliveries",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'dead'"),
+        sqlite_where=sa.text("state = 'dead'"),
+    )
     op.create_index(
         "ix_deliveries_lanes",
         "deliveries",
