@@ -9,6 +9,7 @@ import pytest
 from tests.store.moments import NOW
 from tests.store.test_event_log import record
 from tests.store.test_push_log import LINE
+from tests.store.test_subscribers import queue
 from wxgate.clock import ManualClock
 from wxgate.custody.records import KeyUse
 from wxgate.custody.vault import KeyRing, Vault
@@ -61,6 +62,7 @@ async def test_what_is_due_goes_and_is_counted(tmp_path: Path) -> None:
     keeper = Keeper(
         store.event_log,
         store.push_log,
+        store.subscribers,
         clock,
         retention=read_retention("message=2h; event=1h; push=1rows"),
         redact_after=timedelta(minutes=30),
@@ -71,14 +73,15 @@ async def test_what_is_due_goes_and_is_counted(tmp_path: Path) -> None:
         await record(store, number)
     await record(store, 5, kind=EventKind.EVENT)
     await store.push_log.add([LINE, LINE])
-    assert await keeper.tend() == 1
+    await queue(store, "sub_gone", 2)
+    assert await keeper.tend() == 3
     clock.advance(timedelta(hours=1))
     assert await keeper.tend() == 3
     clock.advance(timedelta(seconds=10))
     assert await keeper.tend() == 1
     clock.advance(timedelta(hours=1))
     assert await keeper.tend() == 3
-    assert removed == {"redacted": 3, "event": 1, "message": 3, "push": 1}
+    assert removed == {"delivery": 2, "redacted": 3, "event": 1, "message": 3, "push": 1}
     await store.key_uses.note([KeyUse("wx", "token", "f", clock.now())])
     clock.advance(RECORDS_KEPT)
     assert await keeper.tend() == 0

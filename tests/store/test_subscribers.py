@@ -1,15 +1,20 @@
 """Subscribers: what is put comes back, secrets and all; failures are counted apart from what is decided."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import text
+import pytest
+from sqlalchemy import func, insert, select, text
 
 from tests.store.moments import NOW, after
+from wxgate.custody.vault import Vault
 from wxgate.events.records import Filter, Form, Subscriber, SubscriberSecrets
 from wxgate.secret import EncodingAESKey, PushToken, Secret
 from wxgate.store import Store
+from wxgate.store.subscribers import DROPPED_AT_ONCE
+from wxgate.store.tables import deliveries
 
 SUBSCRIBER = Subscriber(
     id="sub_000000000001",
@@ -140,19 +145,60 @@ async def test_one_whose_secrets_do_not_open_does_not_stop_the_others(store: Sto
     assert await store.subscribers.list_subscribers() == [subscriber(2)]
 
 
-async def test_a_removed_subscriber_takes_its_deliveries_along(store: Store) -> None:
-    await store.subscribers.add(subscriber(1))
-    await store.subscribers.add(subscriber(2))
+async def queue(store: Store, subscriber_id: str, count: int) -> None:
+    row = {"subscriber": subscriber_id, "appid": "wx", "ordered": True, "state": "pending", "attempts": 0}
+    row |= {"first_at": NOW, "not_before": NOW, "error": "", "replays": 0}
     async with store.database.write() as connection:
-        for number in (1, 2):
-            await connection.execute(
-                text(
-                    "INSERT INTO deliveries (subscriber, event_id, appid, ordered, state, attempts, first_at,"
-                    " not_before, error, replays) SELECT id, 7, 'wx', ordered, 'pending', 0, created_at,"
-                    " created_at, '', 0 FROM subscribers WHERE name = :name"
-                ),
-                {"name": f"app {number}"},
-            )
+        await connection.execute(
+            insert(deliveries), [{**row, "event_id": number} for number in range(1, count + 1)]
+        )
+
+
+async def count_deliveries(store: Store) -> int:
+    async with store.database.read() as connection:
+        return await connection.scalar(select(func.count()).select_from(deliveries)) or 0
+
+
+async def test_a_removed_subscriber_takes_its_deliveries_along(store: Store) -> None:
+    for number in (1, 2):
+        await store.subscribers.add(subscriber(number))
+        await queue(store, subscriber(number).id, DROPPED_AT_ONCE + 1)
     assert await store.subscribers.remove(subscriber(1).id)
     assert await store.subscribers.load(subscriber(1).id) is None
-    assert [one.subscriber for one in await store.deliveries.find()] == [subscriber(2).id]
+    assert {one.subscriber for one in await store.deliveries.find()} == {subscriber(2).id}
+    assert await count_deliveries(store) == DROPPED_AT_ONCE + 1
+
+
+@pytest.mark.postgres
+async def test_a_removed_subscriber_is_gone_before_all_its_deliveries_are(
+    postgres_url: str, vault: Vault
+) -> None:
+    """Somebody holds the last one: what comes before it is deleted and committed already."""
+    store = await Store.open(postgres_url, vault)
+    await store.subscribers.add(subscriber(1))
+    await queue(store, subscriber(1).id, DROPPED_AT_ONCE + 1)
+    async with store.database.write() as connection:
+        last = select(func.max(deliveries.c.id)).scalar_subquery()
+        await connection.execute(select(deliveries.c.id).where(deliveries.c.id == last).with_for_update())
+        removing = asyncio.create_task(store.subscribers.remove(subscriber(1).id))
+        async with asyncio.timeout(9):
+            while await count_deliveries(store) > 1:  # noqa: ASYNC110 (a commit gives no event)
+                await asyncio.sleep(0.01)
+        assert not removing.done()
+        assert await store.subscribers.load(subscriber(1).id) is None
+    assert await removing
+    assert await count_deliveries(store) == 0
+    async with store.database.write() as connection:
+        await connection.execute(text("TRUNCATE deliveries, subscribers"))
+    await store.close()
+
+
+async def test_what_is_queued_for_one_that_is_gone_is_dropped_a_little_at_a_time(store: Store) -> None:
+    await store.subscribers.add(subscriber(2))
+    for number in (1, 2, 3):
+        await queue(store, subscriber(number).id, 3)
+    dropped = []
+    while some := await store.subscribers.drop_orphans(limit=2):
+        dropped.append(some)
+    assert dropped == [2, 1, 2, 1]
+    assert {one.subscriber for one in await store.deliveries.find()} == {subscriber(2).id}

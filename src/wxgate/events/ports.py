@@ -169,6 +169,10 @@ class Subscribers(Protocol):
         """Remove one with its deliveries."""
         ...
 
+    async def drop_orphans(self, *, limit: int) -> int:
+        """Delete at most `limit` deliveries to subscribers that are gone; return how many."""
+        ...
+
     async def pause(self, subscriber_id: str, *, reason: str, now: datetime) -> bool:
         """Stop sending to one; what comes meanwhile waits."""
         ...

@@ -16,11 +16,14 @@ from functools import partial
 
 from wxgate.clock import Clock
 from wxgate.errors import ConfigError
-from wxgate.events.ports import EventLog, PushLog
+from wxgate.events.ports import EventLog, PushLog, Subscribers
 from wxgate.events.records import EventKind
 
 PUSH = "push"
 """The name under which the push log is kept."""
+
+DELIVERY = "delivery"
+"""The name under which deliveries are counted whose subscriber is gone."""
 
 UNITS_OF_TIME = {"d": timedelta(days=1), "h": timedelta(hours=1)}
 UNITS_OF_SIZE = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -121,6 +124,7 @@ class Keeper:
         self,
         events: EventLog,
         pushes: PushLog,
+        subscribers: Subscribers,
         clock: Clock,
         *,
         retention: Retention,
@@ -130,6 +134,7 @@ class Keeper:
     ) -> None:
         self._events = events
         self._pushes = pushes
+        self._subscribers = subscribers
         self._clock = clock
         self._retention = retention
         self._redact_after = redact_after
@@ -137,9 +142,9 @@ class Keeper:
         self._on_removed = on_removed
 
     async def tend(self) -> int:
-        """Do what is due; return how many events and lines were deleted or redacted."""
+        """Do what is due; return how many events, lines and deliveries were deleted or redacted."""
         now = self._clock.now()
-        total = 0
+        total = await self._repeat(DELIVERY, partial(self._subscribers.drop_orphans, limit=PRUNED_AT_ONCE))
         if (after := self._redact_after) is not None:
             redact = partial(self._events.redact, now=now, before=now - after, limit=PRUNED_AT_ONCE)
             total += await self._repeat("redacted", redact)

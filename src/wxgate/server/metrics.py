@@ -131,8 +131,8 @@ class Metrics:
         )
         self.removed = Counter(
             "wxgate_retention_removed_total",
-            "Events, lines of the push log and other records deleted because of their age or number, and "
-            "messages redacted.",
+            "Events, lines of the push log and other records deleted because of their age or number, "
+            "messages redacted, and deliveries deleted because their subscriber is gone.",
             ["kind"],
             registry=self.registry,
         )

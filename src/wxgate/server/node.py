@@ -327,6 +327,7 @@ class Node:
         retention = Keeper(
             store.event_log,
             store.push_log,
+            store.subscribers,
             clock,
             retention=limits,
             redact_after=timedelta(hours=hours) if hours else None,

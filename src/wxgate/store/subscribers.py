@@ -1,12 +1,14 @@
 """Subscribers, with what we share with them sealed."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, exists, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, exists, or_, select, text, update
 
 from wxgate.custody.vault import Vault
 from wxgate.events.records import Filter, Form, Subscriber, SubscriberSecrets
@@ -21,6 +23,28 @@ LISTS = ("platforms", "accounts", "tags", "names", "openids")
 
 SUCCESS_EVERY = timedelta(seconds=5)
 """How exactly the time of the last success is kept: a write for each delivery would cost more than that."""
+
+DROPPED_AT_ONCE = 500
+PAUSE_SECONDS = 0.01
+"""Deliveries of one that is removed deleted in one transaction, and how long others write between."""
+
+GONE = text(
+    """
+    WITH RECURSIVE named(subscriber) AS (
+        SELECT min(subscriber) FROM deliveries
+        UNION ALL
+        SELECT (SELECT min(subscriber) FROM deliveries WHERE subscriber > named.subscriber)
+        FROM named WHERE named.subscriber IS NOT NULL
+    )
+    SELECT subscriber FROM named
+    WHERE subscriber IS NOT NULL AND NOT EXISTS (SELECT 1 FROM subscribers WHERE id = named.subscriber)
+    LIMIT 1
+    """
+)
+"""A subscriber that has deliveries and is gone; one look into an index for each that has any.
+
+Ids are never given again, and a subscriber is committed before anything is queued for it.
+"""
 
 SUCCEEDED = (
     update(subscribers)
@@ -114,14 +138,24 @@ class SqlSubscribers:
         return done.rowcount > 0
 
     async def remove(self, subscriber_id: str) -> bool:
-        """Remove one with its deliveries."""
+        """Remove one at once, then its deliveries in steps, so that no transaction is long.
+
+        What other nodes still queue for it until they hear of it, `drop_orphans` deletes.
+        """
         async with self._database.write() as connection:
             removed = await connection.execute(delete(subscribers).where(subscribers.c.id == subscriber_id))
-            # In one order, as whoever writes how deliveries ended, so that the two cannot block each other.
-            mine = select(deliveries.c.id).where(deliveries.c.subscriber == subscriber_id)
-            await connection.execute(mine.order_by(deliveries.c.id).with_for_update())
-            await connection.execute(delete(deliveries).where(deliveries.c.subscriber == subscriber_id))
+        drop = partial(_drop_deliveries, subscriber=subscriber_id, limit=DROPPED_AT_ONCE)
+        while await self._database.batch(drop) == DROPPED_AT_ONCE:  # noqa: ASYNC110 (nothing is awaited here)
+            await asyncio.sleep(PAUSE_SECONDS)
         return removed.rowcount > 0
+
+    async def drop_orphans(self, *, limit: int) -> int:
+        """Delete deliveries to subscribers that are gone."""
+        async with self._database.read() as connection:
+            gone = await connection.scalar(GONE)
+        if gone is None:
+            return 0
+        return await self._database.batch(partial(_drop_deliveries, subscriber=gone, limit=limit))
 
     async def pause(self, subscriber_id: str, *, reason: str, now: datetime) -> bool:
         """Stop sending to one."""
@@ -193,6 +227,15 @@ class SqlSubscribers:
             "secrets": _parse(self._seals.open(row.secrets, "secrets", row.id)),
         }
         return Subscriber(**{**row._mapping, **words})
+
+
+def _drop_deliveries(connection: Connection, *, subscriber: str, limit: int) -> int:
+    """Delete some deliveries, locked in the order of whoever writes how they ended; return how many."""
+    oldest = select(deliveries.c.id).where(deliveries.c.subscriber == subscriber).order_by(deliveries.c.id)
+    ids = list(connection.scalars(oldest.limit(limit).with_for_update()))
+    if ids:
+        connection.execute(delete(deliveries).where(deliveries.c.id.in_(ids)))
+    return len(ids)
 
 
 def _write(secrets: SubscriberSecrets) -> Secret:
