@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tests.store.moments import NOW, after
@@ -27,8 +27,8 @@ from wxgate.events.records import (
 )
 from wxgate.store import Store
 from wxgate.store.deliveries import due_query, list_query
-from wxgate.store.lanes import BEHIND
-from wxgate.store.tables import EPOCH
+from wxgate.store.lanes import BEHIND, IS_HEAD, WINDOW
+from wxgate.store.tables import EPOCH, deliveries
 
 DONE = Sent(DeliveryState.DELIVERED, 200, "")
 
@@ -334,7 +334,7 @@ async def test_the_queries_look_at_what_is_due_and_not_at_a_hundred_thousand_oth
         await connection.execute(text("ANALYZE"))
     dialect = sqlite.dialect() if engine == "sqlite" else postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves its dialects untyped
     due = str(due_query("sub_1", NOW, 10).compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-    lanes = BEHIND.bindparams(subscriber="sub_0", since="", now=NOW, most=10)
+    lanes = BEHIND.bindparams(subscriber="sub_0", since="", now=NOW, accounts=10)
     heads = str(lanes.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
     pages = [
         str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
@@ -394,3 +394,54 @@ async def test_a_notice_is_queued_with_the_change_it_tells_of(store: Store) -> N
     [event] = await store.inbox.find(appid=appid)
     assert told == ["wxgate.needs_reauthorization"] == [event.name]
     assert (delivery.event_id, delivery.appid) == (event.id, appid)
+
+
+async def test_the_one_account_that_is_due_is_found_among_very_many_that_wait(store: Store) -> None:
+    one = await add(store, ordered=True)
+    row = {"subscriber": one.id, "ordered": True, "state": "pending", "attempts": 0, "first_at": NOW}
+    row |= {"error": "", "replays": 0}
+    accounts = 2 * WINDOW + 10
+    due = (WINDOW - 1, WINDOW, accounts - 1)
+    rows = [
+        {
+            **row,
+            "event_id": number,
+            "appid": f"wx{number:04}",
+            "not_before": after(0 if number in due else 9999),
+        }
+        for number in range(accounts)
+    ]
+    async with store.database.write() as connection:
+        await connection.execute(insert(deliveries), rows)
+    turns = []
+    for _ in due:
+        [taken] = await claim(store, one, limit=1)
+        turns.append(taken.event_id)
+        await store.deliveries.finish(taken, DONE, now=NOW)
+        assert len(await claim(store, one, now=NOW - timedelta(hours=1))) == 0
+    assert turns == list(due)
+    assert await claim(store, one) == []
+    everything = await claim(store, one, now=after(9999), limit=accounts)
+    assert len(everything) == accounts - len(due)
+
+
+async def test_a_head_that_is_one_no_more_when_it_is_locked_is_not_taken(store: Store) -> None:
+    """The first is replayed after the second was found to be the head."""
+    one = await add(store, ordered=True)
+    ids = await queue(store, one, 1, 2)
+    (first,) = await claim(store, one)
+    await store.deliveries.finish(first, DONE, now=NOW)
+    second = (await held(store, ids[1], one)).id
+    now = NOW + timedelta(hours=1)
+
+    async def still(head: int) -> bool:
+        async with store.database.read() as connection:
+            found = select(deliveries.c.id).where(deliveries.c.id == head, IS_HEAD.bindparams(at=now))
+            return await connection.scalar(found) is not None
+
+    assert await still(second)
+    await store.deliveries.replay(one.id, ids[:1], now=NOW)
+    assert not await still(second)
+    assert await still(first.id)
+    await claim(store, one)
+    assert not await still(second)

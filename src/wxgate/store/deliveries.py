@@ -30,7 +30,7 @@ from sqlalchemy import (
 from wxgate.events.records import Backlog, Delivery, DeliveryState, Sent
 from wxgate.store.database import Database
 from wxgate.store.group_commit import GroupCommit
-from wxgate.store.lanes import find_heads
+from wxgate.store.lanes import IS_HEAD, find_heads
 from wxgate.store.tables import deliveries, events, subscribers
 from wxgate.store.upsert import insert_for
 
@@ -43,13 +43,16 @@ IS_DEAD = text("deliveries.state = 'dead'")
 REPLAY_AT_ONCE = 500
 """Events queued again in one transaction."""
 
+CLAIM_TRIES = 3
+"""How often heads of lanes are looked for when another node takes all that were found."""
+
 ERROR_LENGTH = 1000
 """How much is kept of what went wrong: a subscriber may answer anything."""
 
 table = deliveries.c
 
 LANE_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:subscriber, 0))")
-"""Makes nodes that look for heads of lanes do so one after the other."""
+"""Makes nodes that take heads of lanes do so one after the other."""
 
 FENCES = (
     select(table.id, table.state, table.attempts, table.replays)
@@ -108,7 +111,38 @@ class SqlDeliveries:
         """
         if limit <= 0:
             return []
+        for _ in range(CLAIM_TRIES):
+            heads = await self._find_heads(subscriber_id, now, limit)
+            claimed = await self._take(subscriber_id, heads, holder, now, lease_until, limit)
+            if claimed or not heads:
+                break
+        return claimed
 
+    async def _find_heads(self, subscriber_id: str, now: datetime, limit: int) -> Sequence[int] | None:
+        """Look for heads of lanes that are due, before anything is locked; None without an order."""
+
+        def look(connection: Connection) -> Sequence[tuple[str, int]] | None:
+            ordered = select(subscribers.c.ordered).where(subscribers.c.id == subscriber_id)
+            if not connection.scalar(ordered):
+                return None
+            behind = self._behind.get(subscriber_id)
+            return find_heads(connection, subscriber_id, behind=behind, now=now, most=limit)
+
+        async with self._database.read() as connection:
+            heads = await connection.run_sync(look)
+        if heads:
+            self._behind[subscriber_id] = heads[-1][0]
+        return None if heads is None else [head for _, head in heads]
+
+    async def _take(
+        self,
+        subscriber_id: str,
+        heads: Sequence[int] | None,
+        holder: str,
+        now: datetime,
+        lease_until: datetime,
+        limit: int,
+    ) -> Sequence[Delivery]:
         def work(connection: Connection) -> Sequence[Row[Any]]:
             found = connection.execute(
                 select(subscribers.c.ordered).where(subscribers.c.id == subscriber_id, *_is_open(now))
@@ -116,7 +150,7 @@ class SqlDeliveries:
             if found is None:
                 return []
             if found.ordered:
-                ids = self._due_heads(connection, subscriber_id, now, limit)
+                ids = self._lock_heads(connection, subscriber_id, heads or (), now)
             else:
                 ids = _due_ids(connection, subscriber_id, now, limit)
             if not ids:
@@ -210,16 +244,20 @@ class SqlDeliveries:
         async with self._database.read() as connection:
             return [_read(row) for row in (await connection.execute(query)).all()]
 
-    def _due_heads(self, connection: Connection, subscriber: str, now: datetime, limit: int) -> Sequence[int]:
-        """Lock the heads of lanes that are due."""
-        if not self._database.is_sqlite:
-            connection.execute(LANE_LOCK, {"subscriber": subscriber})
-        behind = self._behind.get(subscriber)
-        heads = find_heads(connection, subscriber, behind=behind, now=now, most=limit)
+    def _lock_heads(
+        self, connection: Connection, subscriber: str, heads: Sequence[int], now: datetime
+    ) -> Sequence[int]:
+        """Lock those that are still heads of lanes and due."""
         if not heads:
             return []
-        self._behind[subscriber] = heads[-1][0]
-        return _lock_due(connection, [head for _, head in heads], now)
+        if not self._database.is_sqlite:
+            connection.execute(LANE_LOCK, {"subscriber": subscriber})
+        due = or_(
+            and_(table.state == PENDING, table.not_before <= now),
+            and_(table.state == SENDING, table.lease_until <= now),
+        )
+        query = select(table.id).where(table.id.in_(heads), due, IS_HEAD.bindparams(at=now))
+        return list(connection.scalars(query.order_by(table.id).with_for_update(skip_locked=True)))
 
     async def _finish_group(self, items: Sequence[_Finish]) -> Sequence[bool]:
         return await self._database.batch(lambda connection: _finish_all(connection, items))
@@ -274,15 +312,6 @@ def _due_ids(connection: Connection, subscriber: str, now: datetime, limit: int)
     if len(ids) < limit:
         ids += connection.scalars(due_query(subscriber, now, limit - len(ids)))
     return ids
-
-
-def _lock_due(connection: Connection, ids: Sequence[int], now: datetime) -> Sequence[int]:
-    due = or_(
-        and_(table.state == PENDING, table.not_before <= now),
-        and_(table.state == SENDING, table.lease_until <= now),
-    )
-    query = select(table.id).where(table.id.in_(ids), due).order_by(table.id)
-    return list(connection.scalars(query.with_for_update(skip_locked=True)))
 
 
 def _finish_all(connection: Connection, items: Sequence[_Finish]) -> list[bool]:

@@ -5,8 +5,9 @@ recursive query that finds the next account with one look into an index of open 
 many delivered ones nor a long lane behind one that waits cost anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 
 from sqlalchemy import Connection, TextClause, bindparam, text
 
@@ -14,14 +15,17 @@ from wxgate.store.tables import Moment
 
 OPEN = "state IN ('pending', 'sending')"
 
+WINDOW = 200
+"""Accounts looked at in one query, so that a claim among very many costs no more than it has to."""
+
 HEADS = """
-    WITH RECURSIVE lanes(appid) AS (
-        SELECT min(appid) FROM deliveries
+    WITH RECURSIVE lanes(appid, place) AS (
+        SELECT min(appid), 1 FROM deliveries
         WHERE subscriber = :subscriber AND appid {since} :since AND {open}
         UNION ALL
         SELECT (SELECT min(appid) FROM deliveries
-                WHERE subscriber = :subscriber AND appid > lanes.appid AND {open})
-        FROM lanes WHERE lanes.appid IS NOT NULL
+                WHERE subscriber = :subscriber AND appid > lanes.appid AND {open}), place + 1
+        FROM lanes WHERE lanes.appid IS NOT NULL AND place < :accounts
     ), ends AS MATERIALIZED (
         SELECT lanes.appid AS account,
             (SELECT min(id) FROM deliveries
@@ -35,15 +39,28 @@ HEADS = """
         SELECT account, CASE WHEN sending IS NULL OR waiting < sending THEN waiting ELSE sending END AS id
         FROM ends
     )
-    SELECT account, id FROM heads
-    WHERE NOT EXISTS (
+    SELECT account, id, NOT EXISTS (
         SELECT 1 FROM deliveries
         WHERE subscriber = :subscriber AND appid = heads.account
         AND state = 'sending' AND {open} AND lease_until > :now)
     AND :now >= (
         SELECT CASE WHEN state = 'pending' THEN not_before ELSE lease_until END
-        FROM deliveries WHERE deliveries.id = heads.id)
-    LIMIT :most"""
+        FROM deliveries WHERE deliveries.id = heads.id) AS due
+    FROM heads"""
+
+STILL_HEAD = """
+    NOT EXISTS (
+        SELECT 1 FROM deliveries AS ahead
+        WHERE ahead.subscriber = deliveries.subscriber AND ahead.appid = deliveries.appid
+        AND ahead.state = 'pending' AND ahead.{open} AND ahead.id < deliveries.id)
+    AND NOT EXISTS (
+        SELECT 1 FROM deliveries AS ahead
+        WHERE ahead.subscriber = deliveries.subscriber AND ahead.appid = deliveries.appid
+        AND ahead.state = 'sending' AND ahead.{open}
+        AND (ahead.id < deliveries.id OR ahead.lease_until > :at))"""
+
+IS_HEAD = text(STILL_HEAD.format(open=OPEN)).bindparams(bindparam("at", type_=Moment()))
+"""Whether a delivery is still the first of its lane, and nothing of the lane is being sent."""
 
 
 def _heads(since: str) -> TextClause:
@@ -56,14 +73,34 @@ FROM_THE_FIRST, BEHIND = _heads(">="), _heads(">")
 def find_heads(
     connection: Connection, subscriber: str, *, behind: str | None, now: datetime, most: int
 ) -> Sequence[tuple[str, int]]:
-    """List account and id of heads that are due, from the account behind one on and round to it again."""
-    asked = {"subscriber": subscriber, "now": now}
-    found: dict[int, str] = {}
-    if behind is not None:
-        rows = connection.execute(BEHIND, {**asked, "since": behind, "most": most})
-        found = {row.id: row.account for row in rows}
-    if len(found) < most:
-        # The first account may have no name: component events that concern none.
-        rows = connection.execute(FROM_THE_FIRST, {**asked, "since": "", "most": most})
-        found |= {row.id: row.account for row in rows}
-    return [(account, head) for head, account in found.items()][:most]
+    """List account and id of heads that are due, from the account behind one on and round to it again.
+
+    Meant to run outside the transaction that takes them: where many accounts wait and none is due, all are
+    looked at. Whoever takes them checks again with IS_HEAD.
+    """
+    return list(islice(_walk(connection, subscriber, behind, now), most))
+
+
+def _walk(
+    connection: Connection, subscriber: str, behind: str | None, now: datetime
+) -> Iterator[tuple[str, int]]:
+    """Walk the accounts once round, window by window."""
+    # The first account may have no name: component events that concern none.
+    start = (FROM_THE_FIRST, "")
+    query, since = start if behind is None else (BEHIND, behind)
+    walked: set[str] = set()
+    while True:
+        asked = {"subscriber": subscriber, "since": since, "now": now, "accounts": WINDOW}
+        rows = connection.execute(query, asked).all()
+        for row in rows:
+            if row.account in walked:
+                return
+            walked.add(row.account)
+            if row.due:
+                yield row.account, row.id
+        if len(rows) == WINDOW:
+            query, since = BEHIND, rows[-1].account
+        elif behind is None:
+            return
+        else:
+            (query, since), behind = start, None
