@@ -5,6 +5,7 @@ Most tests bring WeChat's attempts by hand and hang up as it does, so that no cl
 
 import asyncio
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -119,6 +120,11 @@ class Desk:
     def read(self, answer: Fetched) -> Reply | None:
         """Read an answer as WeChat does."""
         return None if answer.text == "success" else parse_reply(self.sealer.open(answer)).reply
+
+    async def ways(self) -> Counter[str]:
+        """Count the ways replies took."""
+        ways = ("first_attempt", "later_attempt", "default_text", "custom_message")
+        return Counter({way: int(await metric(self.world, "wxgate_replies_total", way=way)) for way in ways})
 
     async def seen(self) -> list[tuple[str, str]]:
         """List what the user saw: how it came, and what it said."""
@@ -321,7 +327,9 @@ async def test_a_failing_replier_is_covered_by_the_default_text(desk: Desk) -> N
     desk.says = fail
     desk.gate.set()
     await desk.policy(default_text="稍后回复您")
+    before = await desk.ways()
     assert desk.read(await desk.attempt()) == Text("稍后回复您")
+    assert await desk.ways() - before == Counter(default_text=1)
     event = await desk.becomes(ReplyState.CARRIED)
     assert event.state == "failed"
     assert "our database is down" in event.error
@@ -330,7 +338,9 @@ async def test_a_failing_replier_is_covered_by_the_default_text(desk: Desk) -> N
 
 async def test_at_the_last_deadline_the_default_text_is_said_and_the_late_reply_is_not(desk: Desk) -> None:
     await desk.policy(default_text="稍后回复您", hold_retries=False)
+    before = await desk.ways()
     assert desk.read(await desk.attempt()) == Text("稍后回复您")
+    assert await desk.ways() - before == Counter(default_text=1)
     desk.gate.set()
     await settle(desk.world)
     event = await desk.becomes(ReplyState.CARRIED)
@@ -414,3 +424,26 @@ async def test_a_mini_programs_text_is_sent_and_its_hand_over_carried(desk: Desk
 
     desk.says = lambda message: reply.TransferCustomerService()
     assert (await desk.follower.writes("人工"))["outcome"] == "reply"
+
+
+@pytest.mark.parametrize("own", [False, True])
+async def test_a_handler_that_is_stopped_is_told_from_one_that_gives_up(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    def fail(message: Any) -> None:
+        raise TimeoutError("our shop does not answer")
+
+    await desk.policy(hold_retries=False)
+    if own:
+        desk.says = fail
+        desk.gate.set()
+    else:
+        monkeypatch.setattr("wxgate.events.handling.HANDLER_LIMIT", 0.01)
+    assert desk.read(await desk.attempt()) is None
+
+    async def failed() -> bool:
+        return (await desk.event()).state == "failed"
+
+    await until(failed, seconds=15)
+    said = "our shop does not answer" if own else "the handler took more than 0.01 s"
+    assert (await desk.event()).error == f"TimeoutError: {said}"

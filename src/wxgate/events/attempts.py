@@ -50,7 +50,10 @@ class Patience:
 
 
 class Attempt:
-    """One attempt, from its arrival at `at` on; close it at the end."""
+    """One attempt, from its arrival at `at` on; close it at the end.
+
+    `default` says that the default text is what it carries.
+    """
 
     def __init__(self, patience: Patience, at: datetime, gone: Gone | None = None) -> None:
         self.at = at
@@ -61,6 +64,7 @@ class Attempt:
         self._hear = gone
         self._gone: asyncio.Task[Any] | None = None
         self.held = False
+        self.default = False
 
     @property
     def over(self) -> bool:

@@ -71,6 +71,7 @@ class CodeAudits:
         user_name: Callable[[str], Awaitable[str]],
         fanout_of: FanoutOf = lambda new: (),
         queued: Callable[[], object] = lambda: None,
+        heard: Callable[[], object] = lambda: None,
         on_settled: Callable[[AuditState, AuditSource], None] = lambda state, source: None,
     ) -> None:
         self._store = store
@@ -80,6 +81,7 @@ class CodeAudits:
         self._user_name = user_name
         self._fanout_of = fanout_of
         self._queued = queued
+        self._heard = heard
         self._on_settled = on_settled
 
     async def called(self, issuer: str, appid: str, path: str, data: Any) -> None:
@@ -217,9 +219,11 @@ class CodeAudits:
         now = self._clock.now()
         new = event_of(audit, account=await self._user_name(audit.appid), now=now)
         fanout = self._fanout_of(new)
-        await self._inbox.record(new, holder="", lease_until=now, fanout=fanout)
-        if fanout:
-            self._queued()
+        recorded = await self._inbox.record(new, holder="", lease_until=now, fanout=fanout)
+        if recorded.fresh:
+            self._heard()
+            if fanout:
+                self._queued()
         when = self._after(audit, audit.state, now)
         await self._store.change(replace(audit, told=True, next_check_at=when), before=audit.state)
 

@@ -72,7 +72,8 @@ class Handling:
     """An event being handled here.
 
     `waiting` counts the attempts of WeChat's that wait for the reply. Once `settled`, that is what became of
-    the reply; `settling` says that it is being committed, so that who waits had better wait on.
+    the reply; `settling` says that it is being committed, so that who waits had better wait on, and `default`
+    that the reply is the default text.
     """
 
     event: Event
@@ -83,18 +84,23 @@ class Handling:
     waiting: int = 0
     settling: bool = False
     reply: str | None = None
+    default: bool = False
     task: "asyncio.Task[None]" = field(init=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What somebody said to an event; `reply` is rendered, `passive` whether an attempt can carry it."""
+    """What somebody said to an event; `reply` is rendered, `passive` whether an attempt can carry it.
+
+    `default` is the default text in the place of what nobody said.
+    """
 
     reply: str | None = None
     state: EventState = EventState.DONE
     error: str = ""
     outcome: str = "silent"
     passive: bool = True
+    default: bool = False
 
 
 class Handlings:
@@ -252,6 +258,7 @@ class Handlings:
     async def _call(self, registered: Registered, handling: Handling) -> Said:
         """Call a handler; what it returns is its reply to a message."""
         event, subject = handling.event, handling.subject
+        limit: asyncio.Timeout | None = None
         try:
             context = self._context(event.issuer, event.appid)
             arguments = {
@@ -263,12 +270,14 @@ class Handlings:
             if handling.after is not None:
                 with contextlib.suppress(GatewayError):  # the handler is called all the same, only sooner
                     await handling.after()
-            async with asyncio.timeout(HANDLER_LIMIT):
+            async with asyncio.timeout(HANDLER_LIMIT) as limit:
                 value = await call_handler(registered, arguments)
             if not isinstance(subject, Message):
                 return Said()
             return self._say(from_handler(value), handling, subject)
         except (Exception, SystemExit, asyncio.CancelledError) as fault:  # noqa: BLE001 - it is recorded
+            if isinstance(fault, TimeoutError) and limit is not None and limit.expired():
+                fault = TimeoutError(f"the handler took more than {HANDLER_LIMIT:g} s")
             return self._failed(fault, event)
 
     def _failed(self, fault: BaseException, event: Event, *, asked: bool = False) -> Said:
@@ -306,8 +315,8 @@ class Handlings:
         ):
             return said
         text = self._say(Text(plan.default_text), handling, message)
-        self._listener.replied("default_text")
-        return replace(text, state=said.state, error=said.error, outcome=said.outcome if asked else "reply")
+        outcome = said.outcome if asked else "reply"
+        return replace(text, state=said.state, error=said.error, outcome=outcome, default=True)
 
     async def _commit(self, handling: Handling, said: Said, state: EventState) -> ReplyState | None:
         """Write what was said, and tell those who wait for it what became of it."""
@@ -324,7 +333,7 @@ class Handlings:
             fallback=handling.plan.fallback,
         )
         if not handling.settled.done():
-            handling.reply = said.reply
+            handling.reply, handling.default = said.reply, said.default
             handling.settled.set_result(became)
         if became is ReplyState.CUSTOM:
             self._on_custom(event.id)

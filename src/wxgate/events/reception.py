@@ -112,7 +112,8 @@ class Reception:
         finally:
             attempt.close()
         if reply is not None:
-            self._listener.replied("first_attempt" if recorded.event.arrivals == 1 else "later_attempt")
+            way = "first_attempt" if recorded.event.arrivals == 1 else "later_attempt"
+            self._listener.replied("default_text" if attempt.default else way)
         held = attempt.held and reply is None
         return Answered(recorded.event.id, recorded.fresh, reply, held)
 
@@ -201,7 +202,7 @@ class Reception:
                     elif plan.hold and not self._is_last(event, attempt):
                         attempt.hold()
                     else:
-                        event = await self._close(event, message, plan)
+                        event = await self._close(event, message, plan, attempt)
                 case _:
                     return None
 
@@ -242,9 +243,10 @@ class Reception:
             await attempt.wait(most=POLL_SECONDS)
         if became is None or became is ReplyState.DROPPED:
             return await self._reload(event)
+        attempt.default = handling.default and became is ReplyState.CARRIED
         return replace(event, reply_state=became, reply=handling.reply)
 
-    async def _close(self, event: Event, message: Message, plan: Plan) -> Event:
+    async def _close(self, event: Event, message: Message, plan: Plan, attempt: Attempt) -> Event:
         """At the last deadline say the default text, or nothing; return the event as it is then."""
         turn, reply = Turn.CLOSE, None
         if plan.default_text:
@@ -258,8 +260,7 @@ class Reception:
             # Unwritten, `success` is right all the same: the reply then waits for an attempt in vain.
             log.warning("event.not_closed", event_id=event.id, error=str(trouble))
             return replace(event, reply_state=ReplyState.CLOSED)
-        if reply is not None and became in (ReplyState.CARRIED, ReplyState.CUSTOM):
-            self._listener.replied("default_text")
+        attempt.default = reply is not None and became is ReplyState.CARRIED
         if became is ReplyState.CUSTOM:
             self._customer_service.start(event.id)
         if became is None or became is ReplyState.DROPPED:

@@ -250,6 +250,7 @@ class Node:
         handlers = handlers if handlers is not None else Handlers()
         delivering = Delivering.make(settings, store, clock, holder=holder, listener=metrics)
         await delivering.open()
+        feed = Feed(store.event_log)
         code_audits = CodeAudits(
             store.code_audits,
             store.inbox,
@@ -258,10 +259,10 @@ class Node:
             user_name=accounts.user_name,
             fanout_of=delivering.subscribers.matching,
             queued=delivering.deliverer.kick,
+            heard=feed.kick,
             on_settled=lambda state, source: metrics.code_audits.labels(state, source).inc(),
         )
         push_recorder = PushRecorder(store.push_log, clock, on_dropped=metrics.push_lines_dropped.inc)
-        feed = Feed(store.event_log)
         reception, customer_service = make_reception(
             store,
             handlers,
