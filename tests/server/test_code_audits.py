@@ -1,5 +1,6 @@
 """Audits of code from submission to result: pushed, lost and asked for, pushed late, taken back."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +20,8 @@ from wxgate.events.reception import SETTLED
 from wxgate.events.records import Event, Filter
 from wxgate.protocol.messages import CodeAuditEvent
 from wxgate.server.runner import revive
+from wxgate.store.code_audits import SqlCodeAudits
+from wxgate.store.inbox import SqlInbox
 
 HOUR = timedelta(hours=1)
 
@@ -207,6 +210,51 @@ async def test_a_result_whose_node_died_before_telling_it_is_told_once(tmp_path:
         assert (await known(world, appid, id)).told
         assert len(await events(world, appid)) == 1
     assert [one.event for one in seen] == ["weapp_audit_success"]
+
+
+async def test_a_pushed_result_that_was_never_recorded_is_told_once(tmp_path: Path) -> None:
+    seen: list[CodeAuditEvent] = []
+    async with Harness(tmp_path, handlers=keeping(seen)) as world:
+        appid, id = await submitted(world)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delattr(SqlInbox, "record")
+            [lost] = await world.act("audit", appid=appid, result="rejected", reason="色情")
+        assert (await known(world, appid, id)).state is AuditState.REJECTED
+        assert await events(world, appid) == []
+        await ask(world)
+        told = await known(world, appid, id)
+        assert (told.source, told.told, told.next_check_at) == (AuditSource.POLL, True, None)
+
+        late = {"platform": world.platform.appid, "appid": appid, "kind": "message", "xml": lost["plain"]}
+        assert (await world.act("push", **late))["outcome"] == "success"
+        await ask(world)
+        polled, pushed = await events(world, appid)
+        assert (polled.error, "told before" in pushed.error) == ("", True)
+        assert await world.calls("/wxa/get_auditstatus") == []
+    assert [(one.polled, one.reason) for one in seen] == [(True, "色情")]
+
+
+async def test_a_push_that_loses_to_an_answer_at_that_moment_is_not_handled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[CodeAuditEvent] = []
+    async with Harness(tmp_path, handlers=keeping(seen)) as world:
+        appid, id = await submitted(world)
+        await world.advance(2 * HOUR)
+        find = SqlCodeAudits.find
+
+        async def ask_between(store: SqlCodeAudits, **wanted: Any) -> Sequence[CodeAudit]:
+            found = await find(store, **wanted)
+            monkeypatch.setattr(SqlCodeAudits, "find", find)
+            await world.node.code_audits.sweep()
+            return found
+
+        monkeypatch.setattr(SqlCodeAudits, "find", ask_between)
+        await world.act("audit", appid=appid, result="passed")
+        await ask(world)
+        assert (await known(world, appid, id)).source is AuditSource.POLL
+        assert sorted(event.error == "" for event in await events(world, appid)) == [False, True]
+    assert [one.polled for one in seen] == [True]
 
 
 async def test_of_two_nodes_one_asks(tmp_path: Path) -> None:

@@ -45,8 +45,8 @@ class AuditSource(StrEnum):
 class CodeAudit:
     """A version under audit.
 
-    `told` is False while a result that was found by asking has not become an event yet; `next_check_at` is
-    empty when there is nothing left to do.
+    `told` is False while a result has not become an event yet, as far as is known; `next_check_at` is empty
+    when there is nothing left to do.
     """
 
     appid: str

@@ -1,14 +1,16 @@
 """Audits of mini programs' code: noted when they are submitted, settled by WeChat's push, or by asking.
 
-    noted ──push──────────────────────────> settled by push, handled as any event
+    noted ──push──commit──> settled by push ──> recorded and handled as any event
+      │                        └─not recorded ten minutes later ──> as if found by asking
       │
       └─no push─> ask: after 1 h, then every 2 h, then daily
                     ├─ under audit ────────> ask again
                     └─ a result ──commit──> settled by poll ──> an event of the same shape ──> told
                                                └─ a push that comes after all is recorded, not handled
 
-A result found by asking is committed before its event is recorded, and marked told after that; a node that
-dies in between leaves it due, and the event is the same one however often it is recorded.
+A result is committed before its event is recorded, and marked told after that; a node that dies in between
+leaves it due. What was found by asking makes the same event however often it is recorded; of what was pushed
+the event is looked for first.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -31,8 +33,8 @@ from wxgate.events.audit_records import (
     next_check,
     read_answer,
 )
-from wxgate.events.ports import CodeAuditStore, Inbox
-from wxgate.events.records import NewEvent
+from wxgate.events.ports import CodeAuditStore, EventLog, Inbox
+from wxgate.events.records import EventQuery, NewEvent
 from wxgate.events.subscribers import FanoutOf
 from wxgate.protocol.messages import CodeAuditEvent
 
@@ -42,7 +44,7 @@ SUBMIT = "wxa/submit_audit"
 UNDO = "wxa/undocodeaudit"
 
 CLAIMED = timedelta(minutes=10)
-"""How long one node has for asking; after that another may."""
+"""How long one node has for asking, or for recording what was pushed; after that another may."""
 
 AT_ONCE = 20
 """How many audits one look asks about: the rest is due at the next."""
@@ -65,6 +67,7 @@ class CodeAudits:
         self,
         store: CodeAuditStore,
         inbox: Inbox,
+        event_log: EventLog,
         clock: Clock,
         *,
         ask: Ask,
@@ -76,6 +79,7 @@ class CodeAudits:
     ) -> None:
         self._store = store
         self._inbox = inbox
+        self._event_log = event_log
         self._clock = clock
         self._ask = ask
         self._user_name = user_name
@@ -132,8 +136,10 @@ class CodeAudits:
                 continue  # submitted after this result
             if audit.source is AuditSource.POLL and audit.state is state:
                 return audit.checked_at is None or at <= audit.checked_at + SLACK
-            if audit.state.is_open:
-                await self._settle(audit, state, AuditSource.PUSH, message.reason, message.screenshot)
+            if audit.state.is_open and not await self._settle(
+                audit, state, AuditSource.PUSH, message.reason, message.screenshot
+            ):
+                return await self.pushed(new, message)  # somebody was faster: it may be told now
             return False
         return False
 
@@ -155,12 +161,30 @@ class CodeAudits:
         return len(due)
 
     async def _see_to(self, audit: CodeAudit) -> None:
-        if not audit.told:
+        if not audit.told and audit.source is AuditSource.PUSH:
+            await self._see_to_pushed(audit)
+        elif not audit.told:
             await self._tell(audit)
         elif audit.state.is_open:
             await self._check(audit)
         else:
             await self._store.change(replace(audit, next_check_at=None), before=audit.state)
+
+    async def _see_to_pushed(self, audit: CodeAudit) -> None:
+        """Tell a result whose push was never recorded, since its node died or the database was away."""
+        now = self._clock.now()
+        name, _ = EVENTS[audit.state]
+        since = (audit.checked_at or now) - SLACK
+        pushed = EventQuery(appid=audit.appid, issuer=audit.platform, names=(name,), since=since, limit=1)
+        if await self._event_log.find_events(pushed):
+            when = self._after(audit, audit.state, now)
+            await self._store.change(replace(audit, told=True, next_check_at=when), before=audit.state)
+            return
+        log.warning("audit.push_not_recorded", appid=audit.appid, audit=audit.audit_id)
+        taken_over = replace(audit, source=AuditSource.POLL)
+        # Before it is told, so that a push that comes after all knows of it.
+        if await self._store.change(taken_over, before=audit.state):
+            await self._tell(taken_over)
 
     async def _check(self, audit: CodeAudit) -> None:
         now = self._clock.now()
@@ -194,9 +218,10 @@ class CodeAudits:
         source: AuditSource,
         reason: str = "",
         screenshot: str = "",
-    ) -> None:
+    ) -> bool:
+        """Write a state, unless somebody else was faster with a push or an answer of its own."""
         now = self._clock.now()
-        to_tell = source is AuditSource.POLL and state in EVENTS
+        to_tell = source is not AuditSource.NOTED and state in EVENTS
         settled = replace(
             audit,
             state=state,
@@ -208,11 +233,12 @@ class CodeAudits:
             next_check_at=now + CLAIMED if to_tell else self._after(audit, state, now),
         )
         if not await self._store.change(settled, before=audit.state):
-            return  # somebody else was faster, with a push or an answer of its own
+            return False
         self._on_settled(state, source)
         log.info("audit.settled", appid=audit.appid, audit=audit.audit_id, state=state, source=source)
-        if to_tell:
+        if to_tell and source is AuditSource.POLL:
             await self._tell(settled)
+        return True
 
     async def _tell(self, audit: CodeAudit) -> None:
         """Record the event of a result that was found by asking; the sweep of the inbox has it handled."""

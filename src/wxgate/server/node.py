@@ -254,6 +254,7 @@ class Node:
         code_audits = CodeAudits(
             store.code_audits,
             store.inbox,
+            store.event_log,
             clock,
             ask=ask,
             user_name=accounts.user_name,

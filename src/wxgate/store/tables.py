@@ -483,7 +483,7 @@ audits = Table(
     Column("source", Name(8), nullable=False),
     Column("reason", Prose, nullable=False),
     Column("screenshot", Prose, nullable=False),
-    # False while a result that was found by asking has not become an event yet.
+    # False while a result has not become an event yet, as far as is known.
     Column("told", Boolean, nullable=False),
     Index(
         "ix_audits_next_check_at",
