@@ -290,3 +290,17 @@ async def test_an_audit_submitted_elsewhere_is_watched_over_http(tmp_path: Path)
         narrow = await manager(world, platforms=("wx00000000000000aa",))
         assert (await narrow.get("/v1/audits")).document == []
         assert (await narrow.post(f"/v1/accounts/{appid}/audits", {})).status == 403
+
+
+async def test_a_key_for_one_account_sees_its_audits_behind_many_of_others(tmp_path: Path) -> None:
+    async with Harness(tmp_path) as world:
+        now = world.clock.now()
+        mine = CodeAudit(appid="wxmine", audit_id="1", platform="wxplatform", submitted_at=now - HOUR)
+        await world.node.store.code_audits.note(mine)
+        for number in range(101):
+            other = replace(mine, appid="wxother", audit_id=str(number), submitted_at=now)
+            await world.node.store.code_audits.note(other)
+        narrow = await manager(world, accounts=("wxmine",))
+        assert [shown["appid"] for shown in (await narrow.get("/v1/audits")).document] == ["wxmine"]
+        boss = await manager(world)
+        assert len((await boss.get("/v1/audits")).document) == 100

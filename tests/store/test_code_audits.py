@@ -30,8 +30,13 @@ async def test_audits_are_listed_newest_first(store: Store) -> None:
         await store.code_audits.note(each)
     assert await store.code_audits.find() == [others[1], others[0], passed, audit()]
     assert await store.code_audits.find(limit=1) == [others[1]]
+    assert await store.code_audits.find(before=others[0]) == [passed, audit()]
+    twin = replace(passed, appid="wxaaaa")
+    await store.code_audits.note(twin)
+    assert await store.code_audits.find(before=passed, limit=1) == [twin]
+    assert await store.code_audits.find(before=twin) == [audit()]
     assert await store.code_audits.find(appid="wxmini", platform="wxplatform") == [passed, audit()]
-    assert await store.code_audits.find(state=AuditState.PASSED) == [passed]
+    assert await store.code_audits.find(state=AuditState.PASSED) == [passed, twin]
     assert await store.code_audits.find(appid="wxmini", open_only=True) == [others[1], audit()]
 
 

@@ -144,10 +144,22 @@ class CodeAudits:
         return False
 
     async def find(
-        self, *, appid: str | None = None, state: AuditState | None = None, limit: int = 100
+        self,
+        *,
+        appid: str | None = None,
+        state: AuditState | None = None,
+        keep: Callable[[CodeAudit], bool] = lambda audit: True,
+        limit: int = 100,
     ) -> Sequence[CodeAudit]:
-        """List audits, newest first."""
-        return await self._store.find(appid=appid, state=state, limit=limit)
+        """List audits to keep, newest first."""
+        kept: list[CodeAudit] = []
+        last: CodeAudit | None = None
+        while True:
+            page = await self._store.find(appid=appid, state=state, before=last, limit=limit)
+            kept += [audit for audit in page if keep(audit)]
+            if len(page) < limit or len(kept) >= limit:
+                return kept[:limit]
+            last = page[-1]
 
     async def sweep(self) -> int:
         """Ask about what is due, a few at a time; return how many."""

@@ -365,9 +365,10 @@ class CodeAuditStore(Protocol):
         platform: str | None = None,
         state: AuditState | None = None,
         open_only: bool = False,
+        before: CodeAudit | None = None,
         limit: int = 20,
     ) -> Sequence[CodeAudit]:
-        """List audits, newest first; `open_only` those that have no result yet."""
+        """List audits, newest first; `open_only` those without a result, `before` those listed after it."""
         ...
 
     async def claim(self, *, now: datetime, until: datetime, limit: int) -> Sequence[CodeAudit]:

@@ -42,10 +42,12 @@ class SqlCodeAudits:
         platform: str | None = None,
         state: AuditState | None = None,
         open_only: bool = False,
+        before: CodeAudit | None = None,
         limit: int = 20,
     ) -> Sequence[CodeAudit]:
         """List audits, newest first."""
-        query = select(audits).order_by(audits.c.submitted_at.desc(), audits.c.audit_id.desc()).limit(limit)
+        place = (audits.c.submitted_at, audits.c.audit_id, audits.c.appid)
+        query = select(audits).order_by(*(column.desc() for column in place)).limit(limit)
         if appid is not None:
             query = query.where(audits.c.appid == appid)
         if platform is not None:
@@ -54,6 +56,10 @@ class SqlCodeAudits:
             query = query.where(audits.c.state == state.value)
         if open_only:
             query = query.where(audits.c.state.in_(OPEN))
+        if before is not None:
+            types = [column.type for column in place]
+            last = tuple_(before.submitted_at, before.audit_id, before.appid, types=types)
+            query = query.where(tuple_(*place) < last)
         async with self._database.read() as connection:
             return [_read(row) for row in (await connection.execute(query)).all()]
 

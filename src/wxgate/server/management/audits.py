@@ -44,12 +44,13 @@ def make_router(node: Node) -> APIRouter:
     ) -> list[AuditOut]:
         """List the newest audits of code that the key reaches, newest first."""
         labels = await node.store.labels.list()
-        return [
-            _described(one)
-            for one in await node.code_audits.find(appid=appid, state=state)
-            if caller.reach.has_issuer(one.platform)
-            and caller.reach.has_account(one.appid, labels.get(one.appid, Labels()).tags)
-        ]
+
+        def reached(one: CodeAudit) -> bool:
+            tags = labels.get(one.appid, Labels()).tags
+            return caller.reach.has_issuer(one.platform) and caller.reach.has_account(one.appid, tags)
+
+        found = await node.code_audits.find(appid=appid, state=state, keep=reached)
+        return [_described(one) for one in found]
 
     @router.post("/accounts/{appid}/audits", status_code=201)
     async def watch_audit(caller: Caller, appid: str, wanted: WatchIn) -> AuditOut:
