@@ -96,6 +96,16 @@ async def test_the_first_refusal_is_written_and_those_after_it_are_counted(
     )
 
 
+async def test_refusals_of_two_accounts_are_never_one_line(lines: Lines, clock: ManualClock) -> None:
+    recorder = PushRecorder(lines, clock)
+    for appid in ("wxone", "wxtwo") * 3:
+        recorder.note(replace(REFUSED, appid=appid))
+    await recorder.flush()
+    assert sorted((line.appid, line.count) for line in lines.written) == [
+        ("wxone", 1), ("wxone", 2), ("wxtwo", 1), ("wxtwo", 2),
+    ]  # fmt: skip
+
+
 async def test_counts_are_written_when_their_minute_is_over(
     lines: Lines, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

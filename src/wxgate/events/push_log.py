@@ -4,8 +4,8 @@
              └──refused again within a minute──> counted ──when the minute is over──> waiting
 
 The first refusal of its kind is written at once, since somebody may be looking for it; those that follow
-within a minute become one line with a count. So a stranger writes two lines a minute for each address they
-have, and when they have many, all of them share a few.
+within a minute become one line with a count. Of different refusals, by receiver, account, source and verdict,
+so many are told apart in a minute; what is beyond shares a line, so that no stranger fills the log.
 """
 
 import asyncio
@@ -33,13 +33,13 @@ MOST_WAITING = 10_000
 
 SAME_WITHIN = timedelta(minutes=1)
 
-MOST_COUNTED = 1000
+MOST_COUNTED = 100
 """Different refusals that are counted at one time; what comes then is counted together."""
 
 RETRY_SECONDS = 1.0
 CLOSING_SECONDS = 3.0
 
-_Key: TypeAlias = tuple[str, str, str]
+_Key: TypeAlias = tuple[str, str, str, str]
 
 
 class PushRecorder:
@@ -101,11 +101,11 @@ class PushRecorder:
             self._hurry.set()
 
     def _count(self, line: PushLine) -> None:
-        key = (line.receiver, line.source_ip, line.verdict)
+        key = (line.receiver, line.appid, line.source_ip, line.verdict)
         if key not in self._counted and len(self._counted) >= self._most_counted:
             # Of so many different strangers only how many there were is worth a line.
             line = replace(line, receiver="", appid="", source_ip="", explanation="")
-            key = ("", "", line.verdict)
+            key = ("", "", "", line.verdict)
         since, counted = self._counted.get(key, (None, None))
         if since is not None and not since <= line.at < since + SAME_WITHIN:
             self._settle_one(key)

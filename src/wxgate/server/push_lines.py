@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from wxgate.errors import UnknownReceiver
 from wxgate.events.records import PushLine
 from wxgate.secret import hide
 
@@ -26,6 +27,8 @@ def make_line(
     explanation: str,
 ) -> PushLine:
     """Write the line of a request to an address of these parts; there are none where it could not be read."""
+    if result == UnknownReceiver.reason:
+        parts = ()  # whoever made the address up could make up as many as they like
     return PushLine(
         at=at,
         receiver=_receiver(parts),
