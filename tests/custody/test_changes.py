@@ -82,6 +82,9 @@ async def test_a_key_is_rotated_and_retired_without_losing_a_push(world: World) 
     assert await statuses() == [200, 403]
     await world.node.configuration.rotate(Kind.PLATFORM, appid, token=token, aes_key=key)
     assert await statuses() == [200, 200]
+    with pytest.raises(ConfigError, match="WeChat used the previous"):
+        await world.node.configuration.retire(Kind.PLATFORM, appid, token=True, aes_key=True)
+    await world.advance(timedelta(days=1, minutes=1))
     await world.node.configuration.retire(Kind.PLATFORM, appid, token=True, aes_key=True)
     assert await statuses() == [403, 200]
 
