@@ -30,6 +30,7 @@ from wxgate.events.records import (
     SubscriberSecrets,
 )
 from wxgate.events.schedule import FAILURES, LIFETIME
+from wxgate.events.subscribing import PREVIOUS_KEPT
 from wxgate.events.topics import public_id
 from wxgate.secret import Secret
 from wxgate.server.node import Node
@@ -441,6 +442,43 @@ async def test_a_new_secret_signs_beside_the_previous_one(gateway: World, app: A
     assert len(got.headers["webhook-signature"].split()) == 2
 
 
+async def test_a_secret_that_was_promised_longer_is_not_dropped(gateway: World, app: Application) -> None:
+    subscriptions = gateway.node.delivering.subscriptions
+    await add(gateway, app)
+    first = await subscriptions.rotate_secret("crm")
+    with pytest.raises(ConfigError, match=r"good until .*--hours 0"):
+        await subscriptions.rotate_secret("crm")
+    assert (await loaded(gateway, first)).secrets == first.secrets
+    only = await subscriptions.rotate_secret("crm", keep_previous=timedelta(0))
+    assert only.secrets.previous_signing is None
+    again = await subscriptions.rotate_secret("crm")
+    gateway.clock.offset += PREVIOUS_KEPT
+    last = await subscriptions.rotate_secret("crm")
+    assert last.secrets.previous_signing == again.secrets.signing
+
+
+async def test_changes_at_the_same_time_are_all_kept(gateway: World, app: Application) -> None:
+    subscriptions = gateway.node.delivering.subscriptions
+    subscriber = await add(gateway, app)
+    filters = (
+        subscriptions.change(
+            subscriber.id, filter=lambda before, tag=tag: replace(before, tags=(*before.tags, tag))
+        )
+        for tag in "abcd"
+    )
+    rotated, *_ = await asyncio.gather(
+        subscriptions.rotate_secret(subscriber.id),
+        subscriptions.change(subscriber.id, ordered=True),
+        subscriptions.change(subscriber.id, name="shop"),
+        *filters,
+    )
+    now = await loaded(gateway, subscriber)
+    assert now.secrets == rotated.secrets
+    assert (now.ordered, now.name, sorted(now.filter.tags)) == (True, "shop", list("abcd"))
+    with pytest.raises(ConfigError, match="another subscriber 'shop'"):
+        await subscriptions.change((await add(gateway, app, name="other")).id, name="shop")
+
+
 async def test_a_removed_subscriber_gets_nothing_more(gateway: World, app: Application) -> None:
     subscriber = await add(gateway, app)
     await gateway.node.delivering.subscriptions.remove(subscriber.id)
@@ -573,7 +611,7 @@ async def test_what_cannot_be_sent_is_a_failure_and_dead_in_the_end(gateway: Wor
 async def test_a_secret_that_is_none_is_a_failure_in_words(gateway: World, app: Application) -> None:
     subscriber = await add(gateway, app)
     broken = replace(subscriber, secrets=SubscriberSecrets(signing=Secret("whsec_a")))
-    assert await gateway.node.store.subscribers.change(broken)
+    assert await gateway.node.store.subscribers.change(broken, was=subscriber.updated_at)
     await bring(gateway)
     failed = await tried(gateway, subscriber, 1)
     assert failed.state is DeliveryState.PENDING

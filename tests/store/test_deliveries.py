@@ -186,7 +186,7 @@ async def test_switching_the_order_off_frees_what_waits_behind_a_failure(store: 
     (first,) = await claim(store, one)
     await store.deliveries.finish(first, Sent(DeliveryState.PENDING, 500, "", after(10**6)), now=NOW)
     assert await claim(store, one) == []
-    await store.subscribers.change(replace(one, ordered=False))
+    await store.subscribers.change(replace(one, ordered=False), was=one.updated_at)
     assert [delivery.event_id for delivery in await claim(store, one)] == list(ids[1:])
 
 

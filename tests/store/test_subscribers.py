@@ -64,7 +64,7 @@ async def test_a_subscriber_comes_back_with_its_secrets(store: Store) -> None:
 
 async def test_an_unknown_subscriber_is_none_and_cannot_be_changed(store: Store) -> None:
     assert await store.subscribers.load("sub_nobody") is None
-    assert not await store.subscribers.change(SUBSCRIBER)
+    assert not await store.subscribers.change(SUBSCRIBER, was=NOW)
     assert not await store.subscribers.remove(SUBSCRIBER.id)
     assert not await store.subscribers.pause(SUBSCRIBER.id, reason="", now=NOW)
     assert not await store.subscribers.resume(SUBSCRIBER.id, now=NOW)
@@ -74,7 +74,7 @@ async def test_a_name_is_taken_once(store: Store) -> None:
     assert await store.subscribers.add(subscriber(1))
     assert not await store.subscribers.add(replace(subscriber(2), name="app 1"))
     assert await store.subscribers.add(subscriber(2))
-    assert not await store.subscribers.change(replace(subscriber(2), name="app 1"))
+    assert not await store.subscribers.change(replace(subscriber(2), name="app 1"), was=NOW)
     assert [one.name for one in await store.subscribers.list_subscribers()] == ["app 1", "app 2"]
 
 
@@ -93,7 +93,8 @@ async def test_a_change_replaces_what_is_decided_and_leaves_how_it_went(store: S
         secrets=SubscriberSecrets(signing=Secret("whsec_next")),
         updated_at=after(3),
     )
-    assert await store.subscribers.change(wanted)
+    assert not await store.subscribers.change(wanted, was=NOW)
+    assert await store.subscribers.change(wanted, was=after(2))
     assert await load(store, SUBSCRIBER) == replace(
         wanted,
         paused=True,

@@ -161,8 +161,12 @@ class Subscribers(Protocol):
         """Add one; False when the name is taken."""
         ...
 
-    async def change(self, subscriber: Subscriber) -> bool:
-        """Replace what an operator decides, and the secrets; the record of successes and failures stays."""
+    async def change(self, subscriber: Subscriber, *, was: datetime) -> bool:
+        """Replace what an operator decides, and the secrets; the record of successes and failures stays.
+
+        `was` is `updated_at` as it was read. False, and nothing is changed, when somebody changed it since,
+        when it is gone, or when its name is another's.
+        """
         ...
 
     async def remove(self, subscriber_id: str) -> bool:

@@ -5,7 +5,8 @@ import secrets
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from wxgate.clock import Clock
 from wxgate.errors import ConfigError, InvalidReply, NotFound, Undeliverable
@@ -22,6 +23,9 @@ from wxgate.secret import EncodingAESKey, PushToken
 PREVIOUS_KEPT = timedelta(hours=24)
 """How long webhooks are signed with the previous secret as well, unless the operator says otherwise."""
 
+CHANGE_TRIES = 20
+"""How often a change is tried again because somebody else changed the same subscriber."""
+
 TEST_SECONDS = 10.0
 
 LONGEST_NAME = 64
@@ -29,6 +33,7 @@ LONGEST_NAME = 64
 TEST_APPID = "wx0000000000000000"
 
 _RandomBytes = Callable[[int], bytes]
+_Change = Callable[[Subscriber], Subscriber]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +124,28 @@ class Subscriptions:
         *,
         name: str | None = None,
         url: str | None = None,
-        filter: Filter | None = None,
+        filter: Filter | Callable[[Filter], Filter] | None = None,
         ordered: bool | None = None,
         envelope_appid: str | None = None,
     ) -> Subscriber:
-        """Change what is given, and leave the rest; what is queued already is sent to the new URL."""
-        before = await self.require(which)
-        after = replace(
-            before,
-            name=before.name if name is None else _check_name(name),
-            url=before.url if url is None else self._check_url(url),
-            filter=before.filter if filter is None else check_filter(filter),
-            ordered=before.ordered if ordered is None else ordered,
-            envelope_appid=before.envelope_appid
-            if envelope_appid is None
-            else _check_envelope(envelope_appid),
-        )
-        return await self._write(after)
+        """Change what is given, and leave the rest; what is queued already is sent to the new URL.
+
+        A filter may be a function of the one before.
+        """
+        given: dict[str, Any] = {
+            "name": None if name is None else _check_name(name),
+            "url": None if url is None else self._check_url(url),
+            "ordered": ordered,
+            "envelope_appid": None if envelope_appid is None else _check_envelope(envelope_appid),
+        }
+        given = {part: value for part, value in given.items() if value is not None}
+
+        def changed(before: Subscriber) -> Subscriber:
+            wanted = filter(before.filter) if callable(filter) else filter
+            kept = before.filter if wanted is None else check_filter(wanted)
+            return replace(before, **given, filter=kept)
+
+        return await self._write(which, changed)
 
     async def rotate_secret(
         self,
@@ -149,16 +159,22 @@ class Subscriptions:
         """Give a subscriber new secrets, made here unless they are given.
 
         Webhooks carry a second signature with the previous secret for a while. A server that speaks WeChat's
-        form knows one token and one key: change them there at the same time.
+        form knows one token and one key: change them there at the same time. There is one previous secret:
+        while it is good, only a rotation that keeps none (`keep_previous` of zero) replaces it.
         """
-        before = await self.require(which)
-        new = self._secrets(before.form, signing_secret, token, aes_key)
-        if before.form is Form.WECHAT:
-            return await self._write(replace(before, secrets=new))
-        if keep_previous > timedelta(0):
+
+        def rotated(before: Subscriber) -> Subscriber:
+            new = self._secrets(before.form, signing_secret, token, aes_key)
+            if before.form is Form.WECHAT:
+                return replace(before, secrets=new)
+            now = self._clock.now()
+            if keep_previous <= timedelta(0):
+                return replace(before, secrets=new, previous_until=now)
+            _check_previous_over(before, now)
             new = replace(new, previous_signing=before.secrets.signing)
-        until = self._clock.now() + keep_previous
-        return await self._write(replace(before, secrets=new, previous_until=until))
+            return replace(before, secrets=new, previous_until=now + keep_previous)
+
+        return await self._write(which, rotated)
 
     async def pause(self, which: str, *, reason: str = "paused by an operator") -> Subscriber:
         """Send nothing; what comes meanwhile waits."""
@@ -241,14 +257,20 @@ class Subscriptions:
             attempts=0,
         )
 
-    async def _write(self, after: Subscriber) -> Subscriber:
-        after = replace(after, updated_at=self._clock.now())
-        if not await self._store.change(after):
-            raise ConfigError(
-                f"there is another subscriber {after.name!r}, or this one was removed meanwhile"
-            )
-        await self._changed()
-        return after
+    async def _write(self, which: str, change: _Change) -> Subscriber:
+        """Change a subscriber as it is now: what others change at the same time is not written over."""
+        before = await self.require(which)
+        for _ in range(CHANGE_TRIES):
+            later = max(self._clock.now(), before.updated_at + timedelta(microseconds=1))
+            after = replace(change(before), updated_at=later)
+            if await self._store.change(after, was=before.updated_at):
+                await self._changed()
+                return after
+            now = await self.require(before.id)
+            if now.updated_at == before.updated_at:
+                raise ConfigError(f"there is another subscriber {after.name!r}; take another name")
+            before = now
+        raise ConfigError(f"subscriber {before.name!r} is being changed by others all the time; try again")
 
     def _check_url(self, url: str) -> str:
         return check_url(url.strip(), self._allowed)
@@ -301,6 +323,16 @@ def _check_name(name: str) -> str:
     if name.startswith("sub_") or "/" in name or name in (".", ".."):
         raise ConfigError("a subscriber's name has no / in it, is not . or .., and does not begin with sub_")
     return name
+
+
+def _check_previous_over(subscriber: Subscriber, now: datetime) -> None:
+    until = subscriber.previous_until
+    if subscriber.secrets.previous_signing is not None and until is not None and now < until:
+        raise ConfigError(
+            f"the secret before the present one is good until {until:%Y-%m-%d %H:%M:%S} UTC, and a second "
+            "rotation would end it; rotate after that, or keep no previous secret (--hours 0, "
+            "keep_previous_hours 0), which ends both at once"
+        )
 
 
 def _check_envelope(whose: str) -> str:

@@ -128,11 +128,13 @@ class SqlSubscribers:
             added = await connection.execute(statement.returning(subscribers.c.id))
             return added.first() is not None
 
-    async def change(self, subscriber: Subscriber) -> bool:
-        """Replace what an operator decides; False when it is gone, or its name is another's."""
+    async def change(self, subscriber: Subscriber, *, was: datetime) -> bool:
+        """Replace what an operator decides, unless it was changed, is gone, or its name is another's."""
         named = subscribers.alias()
         taken = exists().where(named.c.name == subscriber.name, named.c.id != subscriber.id)
-        changed = update(subscribers).where(subscribers.c.id == subscriber.id, ~taken)
+        changed = update(subscribers).where(
+            subscribers.c.id == subscriber.id, subscribers.c.updated_at == was, ~taken
+        )
         async with self._database.write() as connection:
             done = await connection.execute(changed.values(**self._decided(subscriber)))
         return done.rowcount > 0

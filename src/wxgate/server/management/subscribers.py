@@ -3,6 +3,7 @@
 All of it needs a key for everything: what a subscriber gets is not narrowed by the key that made it.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -219,15 +220,13 @@ def _add_subscribers(router: APIRouter, node: Node) -> None:
     async def change_subscriber(caller: Caller, subscriber: str, wanted: ChangeIn) -> SubscriberOut:
         """Change what is given and leave the rest; what is queued is sent to the new URL."""
         need_everything(caller)
-        before = (await node.delivering.subscriptions.require(subscriber)).filter
         parts = ("platforms", "accounts", "tags", "names", "openids")
-        given = {part: getattr(wanted, part) for part in parts}
-        chosen = {part: getattr(before, part) if value is None else value for part, value in given.items()}
+        given = {part: value for part in parts if (value := getattr(wanted, part)) is not None}
         changed = await node.delivering.subscriptions.change(
             subscriber,
             name=wanted.name,
             url=wanted.url,
-            filter=Filter(**chosen) if any(value is not None for value in given.values()) else None,
+            filter=(lambda before: replace(before, **given)) if given else None,
             ordered=wanted.ordered,
             envelope_appid=wanted.envelope_appid,
         )
