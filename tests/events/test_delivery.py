@@ -588,9 +588,11 @@ async def test_what_cannot_be_sent_is_a_failure_and_dead_in_the_end(gateway: Wor
     other = await bring(gateway)
     await app.arrived()
     await in_state(gateway, subscriber, DeliveryState.DELIVERED)
+    await gateway.node.delivering.subscriptions.pause("crm")  # or it is delivered before it is spoilt
+    await gateway.node.delivering.deliverer.drain()
     bad, good = await bring(gateway, start=False), await bring(gateway, start=False)
     await corrupt(gateway, "UPDATE events SET kind = 'nonsense' WHERE id = :id", id=bad)
-    gateway.node.delivering.deliverer.kick()
+    await gateway.node.delivering.subscriptions.resume("crm")
     states = (DeliveryState.DELIVERED, DeliveryState.PENDING, DeliveryState.DELIVERED)
     _, failed, _ = await in_state(gateway, subscriber, *states)
     assert app.ids == [public_id(other), public_id(good)]
