@@ -219,16 +219,25 @@ async def _probe(scene: Scene, load: Load, callers: Callers) -> list[Probe]:
 
 
 async def _probe_account(scene: Scene, load: Load, node: str, appid: str) -> list[Probe]:
+    """Write to an account: of the platforms it has authorised one answers, the others say `success`."""
     wanted = [pair for pair in scene.pairs if pair[1] == appid]
     outcomes: dict[str, str] = {}
     for _ in range(3):
         outcomes = await load.ask(appid)
-        if all(outcomes.get(issuer) == "" for issuer, _ in wanted):
+        if sorted(outcomes.get(issuer, "no push") for issuer, _ in wanted) == _one_answer(len(wanted)):
             break
         await asyncio.sleep(0.5)
+    replied = sum(outcomes.get(issuer) == "" for issuer, _ in wanted)
+    fine = ("", "success") if replied == 1 else ()
+    seen = {issuer: outcomes.get(issuer, "no push") for issuer, _ in wanted}
     return [
-        Probe(node, pair, outcomes.get(pair[0]) == "", outcomes.get(pair[0], "no push")) for pair in wanted
+        Probe(node, pair, seen[pair[0]] in fine, f"{seen[pair[0]] or 'reply'}, {replied} replied")
+        for pair in wanted
     ]
+
+
+def _one_answer(parties: int) -> list[str]:
+    return ["", *["success"] * (parties - 1)]
 
 
 async def _contest(scene: Scene, callers: Callers, pair: Key, *, sound: bool) -> None:

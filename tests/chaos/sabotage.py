@@ -58,7 +58,7 @@ def event() -> None:
     """Acknowledge component events without recording them."""
 
     async def announce(*_: object, **__: object) -> object:
-        return SimpleNamespace(fresh=True)
+        return SimpleNamespace(fresh=True, event=SimpleNamespace(id=0))
 
     Reception.announce = announce  # type: ignore[method-assign]  # the sabotage
 

@@ -30,7 +30,7 @@ async def test_processes_on_sqlite_keep_their_promises_through_chaos(tmp_path: P
     [
         ("event", 1, "was acknowledged and is not in the database"),
         ("lease", 2, "was good and known"),
-        ("issuer", 1, "was made with the token of"),
+        ("issuer", 1, "the token of another"),
     ],
 )
 async def test_a_gateway_with_a_broken_promise_is_found_out(
