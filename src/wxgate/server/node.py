@@ -1,4 +1,7 @@
-"""One node: everything built once and passed in; the only place where parts are put together."""
+"""One node: everything built once and passed in; the only place where parts are put together.
+
+It is long because it is a list: each part once, with what it is made of.
+"""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""All tables: secrets are sealed columns, moments are aware UTC, codes are found by fingerprint."""
+"""All tables, as one list: secrets are sealed columns, moments aware UTC, codes are found by fingerprint."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -91,7 +91,7 @@ class WeChatUser:
         """List what has appeared on the phone, oldest first; wait until there are so many things."""
         path = f"inbox?appid={self.account.appid}&openid={self.openid}"
         async with asyncio.timeout(PATIENCE):
-            while len(entries := await self._world.control("GET", path)) < at_least:  # noqa: ASYNC110
+            while len(entries := await self._world.control("GET", path)) < at_least:  # noqa: ASYNC110 - asked by HTTP
                 await asyncio.sleep(0.01)
         return [Seen.of_entry(entry) for entry in entries]
 
