@@ -125,6 +125,19 @@ async def test_of_many_senders_one_sends(store: Store, other: Store) -> None:
     assert (await load(store, event)).error == "it was late"
 
 
+async def test_what_was_found_due_is_not_sent_when_somebody_has_tried_since(
+    store: Store, other: Store
+) -> None:
+    event = (await record(store)).event
+    await end(store, event, Turn.LATE)
+    found_until = (await load(store, event)).lease_until
+    await advance(store, event, Turn.SEND, lease_until=after(60), found_until=found_until)
+    await advance(store, event, Turn.AGAIN, lease_until=after(30))
+    assert await advance(other, event, Turn.SEND, lease_until=after(60), found_until=found_until) is None
+    sent = await advance(other, event, Turn.SEND, lease_until=after(60), found_until=after(30))
+    assert sent is ReplyState.SENDING
+
+
 async def test_a_text_may_close_an_event(store: Store) -> None:
     event = (await record(store)).event
     assert await advance(store, event, Turn.CARRY, reply="<later/>") is ReplyState.CARRIED

@@ -8,7 +8,7 @@ could not be called or was busy, goes back to wait for another try.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeAlias
 
 import structlog
@@ -88,11 +88,15 @@ class CustomerService:
         self._listener = listener
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
-    def start(self, event_id: int) -> None:
-        """Begin to send the reply to an event that is to go this way."""
+    def start(self, event_id: int, *, found_until: datetime | None = None) -> None:
+        """Begin to send the reply to an event that is to go this way.
+
+        A sweep says until when what it found was put off: another node may have tried since.
+        """
         if event_id in self._tasks:
             return
-        task = asyncio.create_task(self._deliver_quietly(event_id), name=f"customer service {event_id}")
+        work = self._deliver_quietly(event_id, found_until)
+        task = asyncio.create_task(work, name=f"customer service {event_id}")
         self._tasks[event_id] = task
         task.add_done_callback(lambda _: self._tasks.pop(event_id, None))
 
@@ -122,15 +126,15 @@ class CustomerService:
         if event.reply_state is ReplyState.READY:
             plan = await self._plan_of(event)
             await self._answers.advance(event.id, Turn.LEAVE, now=self._clock.now(), fallback=plan.fallback)
-        self.start(event.id)
+        self.start(event.id, found_until=event.lease_until)
 
-    async def _deliver_quietly(self, event_id: int) -> None:
+    async def _deliver_quietly(self, event_id: int, found_until: datetime | None) -> None:
         try:
-            await self._deliver(event_id)
+            await self._deliver(event_id, found_until)
         except Exception as fault:  # noqa: BLE001 - what is recorded decides; the sweep sees to it again
             log.error("reply.delivery_interrupted", event_id=event_id, exception=trace_of(fault))
 
-    async def _deliver(self, event_id: int) -> None:
+    async def _deliver(self, event_id: int, found_until: datetime | None) -> None:
         event = await self._inbox.load(event_id)
         if event is not None and self._clock.now() - event.received_at > OLDEST:
             await self._advance(event_id, Turn.EXPIRE, remark=TOO_OLD)
@@ -139,7 +143,8 @@ class CustomerService:
             return
         plan = await self._plan_of(event)
         until = self._clock.now() + SENDING_LEASE
-        if await self._advance(event_id, Turn.SEND, lease_until=until) is not ReplyState.SENDING:
+        sending = await self._advance(event_id, Turn.SEND, lease_until=until, found_until=found_until)
+        if sending is not ReplyState.SENDING:
             return
         trouble = await self._try(event, event.reply, plan.mini_program)
         if trouble is None:

@@ -105,8 +105,11 @@ class Answers(Protocol):
         reply: str | None = None,
         remark: str = "",
         lease_until: datetime | None = None,
+        found_until: datetime | None = None,
     ) -> ReplyState | None:
         """Take one turn, if it can still happen; return what became of the reply, None if it cannot.
+
+        With `found_until` it happens only while the lease of the event still ends then.
 
         The step by which a message comes to have a reply claims it, and is DROPPED where another event of
         the message was first.

@@ -30,18 +30,21 @@ class SqlAnswers:
         reply: str | None = None,
         remark: str = "",
         lease_until: datetime | None = None,
+        found_until: datetime | None = None,
     ) -> ReplyState | None:
         """Take one step with the reply to an event."""
 
         def step(connection: Connection) -> ReplyState | None:
             row = connection.execute(
-                select(events.c.reply_state, events.c.message_key, events.c.error)
+                select(events.c.reply_state, events.c.message_key, events.c.error, events.c.lease_until)
                 .where(events.c.id == event_id)
                 .with_for_update()
             ).first()
-            before = None if row is None else ReplyState(row.reply_state)
-            ruling = None if before is None else rule(before, turn, fallback=fallback)
-            if row is None or before is None or ruling is None:
+            if row is None or (found_until is not None and row.lease_until != found_until):
+                return None
+            before = ReplyState(row.reply_state)
+            ruling = rule(before, turn, fallback=fallback)
+            if ruling is None:
                 return None
             if claims(before, ruling.state) and claim_messages(
                 connection, [(row.message_key, event_id, now)]
