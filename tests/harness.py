@@ -210,6 +210,7 @@ class Harness:
             api_base_url=wechat,
             mp_base_url=wechat,
             open_base_url=wechat,
+            res_base_url=wechat,
             **self._settings,
         )
         return await Node.open(settings, handlers=self._handlers, clock=self._clock)

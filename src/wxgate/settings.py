@@ -54,7 +54,10 @@ class Settings(BaseSettings):
         "https://mp.weixin.qq.com", description="Host of WeChat's PC authorization page."
     )
     open_base_url: str = Field(
-        "https://open.weixin.qq.com", description="Host of WeChat's H5 authorization page."
+        "https://open.weixin.qq.com", description="Host of WeChat's H5 authorization page and login pages."
+    )
+    res_base_url: str = Field(
+        "https://res.wx.qq.com", description="Host of wxLogin.js, which shows WeChat's login QR code in ours."
     )
     outbound_proxy: str = Field(
         "",
@@ -151,7 +154,7 @@ class Settings(BaseSettings):
         description="Development only: take the time from this emulator, so that its clock moves ours too.",
     )
 
-    @field_validator("public_base_url", "api_base_url", "mp_base_url", "open_base_url")
+    @field_validator("public_base_url", "api_base_url", "mp_base_url", "open_base_url", "res_base_url")
     @classmethod
     def _plain_origin(cls, value: str) -> str:
         parts = urlsplit(value)

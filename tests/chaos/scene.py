@@ -218,6 +218,7 @@ def _member(
         "WXGATE_API_BASE_URL": there,
         "WXGATE_MP_BASE_URL": there,
         "WXGATE_OPEN_BASE_URL": there,
+        "WXGATE_RES_BASE_URL": there,
         "WXGATE_DEVELOPMENT_CLOCK_URL": clock,
     }
     if sabotage:

@@ -46,6 +46,7 @@ class Cli:
             "WXGATE_API_BASE_URL": wechat,
             "WXGATE_MP_BASE_URL": wechat,
             "WXGATE_OPEN_BASE_URL": wechat,
+            "WXGATE_RES_BASE_URL": wechat,
         }
         return self
 

@@ -87,6 +87,7 @@ async def scene(
                 "WXGATE_API_BASE_URL": emulator.url,
                 "WXGATE_MP_BASE_URL": emulator.url,
                 "WXGATE_OPEN_BASE_URL": emulator.url,
+                "WXGATE_RES_BASE_URL": emulator.url,
                 "WXGATE_DEVELOPMENT_CLOCK_URL": emulator.url,
                 "WXGATE_SUBSCRIBER_NETWORKS": "127.0.0.0/8",
                 **more_env,

@@ -18,7 +18,8 @@ from tests.harness import Fetched, Harness, World
 from tests.pushing import metric
 from wxgate.custody.records import Authorization, LinkChoices
 from wxgate.custody.renewing import HOLD_MOST
-from wxgate.server.authorize import CLICKS_PER_ADDRESS, _qr
+from wxgate.server.authorize import CLICKS_PER_ADDRESS
+from wxgate.server.qr import draw_qr
 
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile/15E148 MicroMessenger/8.0.42"
 PREAUTH = "/cgi-bin/component/api_create_preauthcode"
@@ -594,12 +595,12 @@ async def test_visits_are_counted_by_page_and_result(gateway: World) -> None:
 
 async def test_a_phone_is_drawn_no_code_and_a_computer_gets_the_same_one_from_memory(gateway: World) -> None:
     path = f"/authorize/{gateway.platform.appid}?category_id_list={'%7C'.join(map(str, range(10, 60)))}"
-    drawn = _qr.cache_info()
+    drawn = draw_qr.cache_info()
     await gateway.fetch(path, user_agent=PHONE)
-    assert _qr.cache_info() == drawn
+    assert draw_qr.cache_info() == drawn
     for _ in range(3):
         assert "<svg" in (await gateway.fetch(path)).text
-    after = _qr.cache_info()
+    after = draw_qr.cache_info()
     assert (after.misses - drawn.misses, after.hits - drawn.hits) == (1, 2)
 
 

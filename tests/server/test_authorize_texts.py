@@ -17,6 +17,7 @@ from wxgate.errors import (
 )
 from wxgate.protocol.answers import error_of
 from wxgate.protocol.links import AuthType
+from wxgate.server.login.pages import STATUS, Why
 from wxgate.server.texts import TEXTS, Lang, choose_language
 from wxgate.server.troubles import (
     BAD_CODE,
@@ -58,7 +59,8 @@ def test_every_text_named_in_a_template_exists() -> None:
 
 def test_every_text_is_used() -> None:
     templates = "".join(each.read_text("utf-8") for each in TEMPLATES)
-    made = ("entry.type.", "result.kind.", "trouble.", "html_lang")
+    login = (*(f"login.{word}." for word in STATUS), *(f"login.tap.{why}" for why in Why))
+    made = ("entry.type.", "result.kind.", "trouble.", "html_lang", *login)
     assert [
         key for key in TEXTS if not key.startswith(made) and not re.search(rf"['\"]{key}['\"]", templates)
     ] == []
@@ -88,6 +90,11 @@ def test_every_trouble_has_words_and_a_status_that_says_whose_move_it_is(error: 
 )
 def test_every_trouble_of_a_visit_has_words(trouble: Trouble) -> None:
     assert {f"trouble.{trouble.name}.title", f"trouble.{trouble.name}.body"} <= set(TEXTS)
+
+
+@pytest.mark.parametrize("word", STATUS)
+def test_every_way_a_login_ends_has_words(word: str) -> None:
+    assert {f"login.{word}.title", f"login.{word}.body"} <= set(TEXTS)
 
 
 def test_every_kind_of_authorization_has_a_name() -> None:

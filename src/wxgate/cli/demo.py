@@ -261,6 +261,7 @@ def set_environment(folder: Path, emulator: str) -> None:
         "API_BASE_URL": emulator,
         "MP_BASE_URL": emulator,
         "OPEN_BASE_URL": emulator,
+        "RES_BASE_URL": emulator,
         "DEVELOPMENT_CLOCK_URL": emulator,
     }
     os.environ.update({PREFIX + name: value for name, value in values.items()})

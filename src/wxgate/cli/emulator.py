@@ -62,7 +62,8 @@ def _announce(url: str, as_json: bool) -> None:
                 "calls": f"{url}/_emulator/calls",
                 "pushes": f"{url}/_emulator/pushes",
                 "for the gateway": f"WXGATE_API_BASE_URL={url} WXGATE_MP_BASE_URL={url} "
-                f"WXGATE_OPEN_BASE_URL={url} WXGATE_DEVELOPMENT_CLOCK_URL={url}",
+                f"WXGATE_OPEN_BASE_URL={url} WXGATE_RES_BASE_URL={url} "
+                f"WXGATE_DEVELOPMENT_CLOCK_URL={url}",
             }
         )
     )

@@ -12,12 +12,9 @@ import math
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from functools import lru_cache
 from urllib.parse import quote, urlencode
 
-import segno
 import structlog
-from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -31,6 +28,7 @@ from wxgate.server.front import Answer, Front, Outcome, Restart, nothing, redire
 from wxgate.server.limits import Limiter, household
 from wxgate.server.node import Node
 from wxgate.server.pages import Referrer
+from wxgate.server.qr import draw_qr
 from wxgate.server.results import Results
 from wxgate.server.texts import text
 from wxgate.server.troubles import PREFETCH, TOO_MANY, Trouble, trouble_of
@@ -51,9 +49,6 @@ HOLD_WAITED_OUT = 2.0
 something and tries again should not have to try twice."""
 
 LONGEST_INVITE = 256
-
-QR_CODES_KEPT = 256
-"""How many drawn codes are remembered: to draw one takes milliseconds, in which no push is answered."""
 
 BEIJING = timezone(timedelta(hours=8))
 
@@ -142,7 +137,7 @@ class AuthorizePages:
             "on_phone": visit.on_phone,
             "in_wechat": visit.in_wechat,
             "address": address,
-            "qr": None if visit.on_phone else _qr(on_phone),
+            "qr": None if visit.on_phone else draw_qr(on_phone),
             "asked_type": getattr(AuthType(choices.auth_type), visit.lang),
             "biz_appid": choices.biz_appid,
             "sets": [permissions.name(id, visit.lang) for id in choices.category_ids],
@@ -222,15 +217,3 @@ def _restart(visit: Visit, trouble: Trouble) -> Restart:
     if trouble.name == "bad_choice" and not visit.query("invite"):
         return Restart(f"/authorize/{visit.path('platform')}")
     return Restart(_entry_of(visit))
-
-
-@lru_cache(QR_CODES_KEPT)
-def _qr(url: str) -> Markup:
-    """Draw a QR code as an SVG element; it holds nothing but a path.
-
-    The lowest level of correction and a given mask are enough for a clean screen; to try all eight masks
-    would take four times as long.
-    """
-    code = segno.make(url, error="l", boost_error=False, mask=0, micro=False)
-    svg: str = code.svg_inline(border=2, omitsize=True, light="#fff", svgclass=None, lineclass=None)
-    return Markup(svg)  # noqa: S704 - drawn by us, of squares alone

@@ -1,7 +1,9 @@
-"""What the merchants' pages say, in Chinese and English, side by side."""
+"""What the pages say, in Chinese and English, side by side; the login pages' words are in `login.texts`."""
 
 from collections.abc import Mapping
 from enum import StrEnum
+
+from wxgate.server.login.texts import LOGIN_TEXTS
 
 
 class Lang(StrEnum):
@@ -48,6 +50,7 @@ def has_text(key: str) -> bool:
 
 
 TEXTS: Mapping[str, tuple[str, str]] = {
+    **LOGIN_TEXTS,
     "html_lang": ("zh-CN", "en"),
     "switch": ("English", "中文"),
     # The entry page.

@@ -228,6 +228,7 @@ async def wechat(
                 "api_base_url": emulator.url,
                 "mp_base_url": emulator.url,
                 "open_base_url": emulator.url,
+                "res_base_url": emulator.url,
                 "outbound_proxy": "",
                 "development_clock_url": "",
             }

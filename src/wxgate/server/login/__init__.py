@@ -1,0 +1,1 @@
+"""Login as browsers see it: routes, cookies, pages."""
