@@ -70,7 +70,7 @@ def test_an_oauth_link_has_wechats_order() -> None:
     )
 
 
-def test_an_oauth_link_on_behalf_names_the_platform_after_the_state() -> None:
+def test_an_oauth_link_on_behalf_names_the_platform_last() -> None:
     link = oauth_on_behalf_link(
         base_open=OPEN,
         appid="wx1",
@@ -83,7 +83,7 @@ def test_an_oauth_link_on_behalf_names_the_platform_after_the_state() -> None:
     )
     assert link == (
         f"{OPEN}/connect/oauth2/authorize?appid=wx1&redirect_uri={BACK_QUOTED}&response_type=code"
-        "&scope=snsapi_base,snsapi_userinfo&state=s&component_appid=wxc&forcePopup=true&forceSnapShot=true"
+        "&scope=snsapi_base,snsapi_userinfo&state=s&forcePopup=true&forceSnapShot=true&component_appid=wxc"
         "#wechat_redirect"
     )
 

@@ -1,7 +1,7 @@
 """The emulator as an ASGI application: all of WeChat's hosts on one port, told apart by path."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from starlette.applications import Starlette
@@ -18,8 +18,10 @@ from wxgate.emulator.api.desk import Answer
 from wxgate.emulator.clock import EmulatorClock
 from wxgate.emulator.control import Control
 from wxgate.emulator.faults import Action, Fault, Faults, Stage
+from wxgate.emulator.oauth_pages import OAuthPages
 from wxgate.emulator.pages import Pages
 from wxgate.emulator.pushes import Pusher
+from wxgate.emulator.rendering import Renderer
 from wxgate.emulator.schedule import TicketSchedule
 from wxgate.emulator.wire import ShowTransport, cut, cut_in_the_middle
 from wxgate.emulator.world import World, refusal
@@ -35,6 +37,7 @@ class Emulator:
         self.pusher = Pusher(world, self.faults)
         self.actor = Actor(world, self.pusher)
         self.schedule = TicketSchedule(world, self.actor, self.pusher)
+        self.forgets: list[Callable[[], None]] = []  # what pages remember of the world before a reset
 
     def reset(self, seed: int | None = None, scenario: str | None = None) -> None:
         """Make everything new: the world, the logs, the faults."""
@@ -43,6 +46,8 @@ class Emulator:
         self.actor.parties.clear()
         self.calls.clear()
         self.world.reset(seed)
+        for forget in self.forgets:
+            forget()
         if scenario:
             scenarios.play(self.world, scenario)
 
@@ -80,10 +85,14 @@ def create_app(
     emulator = Emulator(world or World(seed, clock))
     if scenario:
         scenarios.play(emulator.world, scenario)
+    render = Renderer(lang)
+    oauth = OAuthPages(emulator.world, render)
+    emulator.forgets.append(oauth.clear)
     app = EmulatorApp(
         routes=[
             Mount("/_emulator", routes=Control(emulator).routes()),
-            *Pages(emulator.world, emulator.actor, emulator.pusher, lang).routes(),
+            *Pages(emulator.world, emulator.actor, emulator.pusher, render).routes(),
+            *oauth.routes(),
             Route("/{path:path}", Api(emulator)),
         ],
         lifespan=emulator.running,

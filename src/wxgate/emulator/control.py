@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from wxgate.emulator.login_acts import LoginActs
 from wxgate.emulator.parties import Told
 from wxgate.emulator.pushes import Push
 from wxgate.emulator.rehearsal import PATIENCE_SECONDS, Rehearsal, account_of
@@ -34,6 +35,7 @@ class Control:
         self._world = emulator.world
         self._actor = emulator.actor
         self._pusher = emulator.pusher
+        self._logins = LoginActs(emulator.world, emulator.actor)
         self._rehearsal = Rehearsal(emulator.world, emulator.actor, emulator.pusher, emulator.calls)
 
     def routes(self) -> list[Route]:
@@ -46,6 +48,7 @@ class Control:
             "/messages": self._messages,
             "/inbox": self._inbox,
             "/faults": lambda given: [fault.as_json() for fault in self._emulator.faults.all()],
+            **self._logins.reads(),
             "/switches": lambda given: self._world.switches.help() if "help" in given else self._switches(),
         }
         writes: Mapping[str, Act] = {
@@ -71,6 +74,8 @@ class Control:
             "/act/register": self._act_register,
             "/act/notice": self._act_notice,
             "/act/audit": self._act_audit,
+            "/act/scan_qr": self._act_scan_qr,
+            **self._logins.writes(),
         }
         return [
             *(Route(path, _reading(read), methods=["GET"]) for path, read in reads.items()),
@@ -277,6 +282,9 @@ class Control:
         return await self._tell(
             self._actor.decide_audit(account, given["result"], id=given.get("auditid"), **told), given
         )
+
+    async def _act_scan_qr(self, given: Given) -> Any:
+        return await self._tell(self._logins.scan_qr(given), given)
 
     async def _deliver(self, push: Push, given: Given) -> Any:
         delivery = self._pusher.start(self._pusher.deliver(push))

@@ -7,31 +7,31 @@ redirect_uri and the platform's authorize_domain must be one and the same (æŽˆæ
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, PackageLoader
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from wxgate.emulator.acts import Actor, Authorized
 from wxgate.emulator.control import redirect_url
 from wxgate.emulator.pushes import Push, Pusher
+from wxgate.emulator.rendering import Renderer
 from wxgate.emulator.world import Account, Kind, PageRefusal, Platform, World
 from wxgate.protocol import permissions
 
 PATHS = ("/cgi-bin/componentloginpage", "/wxaopen/safe/bindcomponent", "/safe/bindcomponent")
 
 # What auth_type lets the merchant choose from; 4, 5 and 8 are kinds that this world does not have.
+_AUTHORIZING = frozenset({Kind.OFFICIAL_ACCOUNT, Kind.MINI_PROGRAM})
 _KINDS: Mapping[str, frozenset[Kind]] = {
     "1": frozenset({Kind.OFFICIAL_ACCOUNT}),
     "2": frozenset({Kind.MINI_PROGRAM}),
-    "3": frozenset(Kind),
+    "3": _AUTHORIZING,
     "4": frozenset(),
     "5": frozenset(),
-    "6": frozenset(Kind),
+    "6": _AUTHORIZING,
     "8": frozenset(),
 }
 _DEFAULT_AUTH_TYPE = "3"
@@ -52,12 +52,9 @@ class Visit:
 class Pages:
     """Serves the pages; what a visitor may do is the world's to say."""
 
-    def __init__(self, world: World, actor: Actor, pusher: Pusher, lang: str) -> None:
-        self._world, self._actor, self._pusher, self._lang = world, actor, pusher, lang
+    def __init__(self, world: World, actor: Actor, pusher: Pusher, render: Renderer) -> None:
+        self._world, self._actor, self._pusher, self._render = world, actor, pusher, render
         self._visits: dict[str, Visit] = {}
-        self._templates = Environment(
-            loader=PackageLoader("wxgate.emulator"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-        )
 
     def routes(self) -> list[Route]:
         """Return the routes of mp.weixin.qq.com and open.weixin.qq.com."""
@@ -111,7 +108,8 @@ class Pages:
     def _eligible(self, platform: Platform, given: Mapping[str, str]) -> list[Account]:
         """Return whom the merchant may choose: biz_appid wins over auth_type when both are given."""
         if wanted := given.get("biz_appid"):
-            chosen = [each for each in self._world.accounts.values() if each.appid == wanted]
+            known = [each for each in self._world.accounts.values() if each.kind in _AUTHORIZING]
+            chosen = [each for each in known if each.appid == wanted]
         else:
             kinds = _KINDS.get(given.get("auth_type", _DEFAULT_AUTH_TYPE))
             if kinds is None:
@@ -123,7 +121,7 @@ class Pages:
         return allowed
 
     def _offered(self, visit: Visit) -> dict[Kind, list[tuple[int, str]]]:
-        lang = self._lang
+        lang = self._render.lang
         return {kind: [(id, permissions.name(id, lang)) for id in ids] for kind, ids in visit.sets.items()}
 
     # Confirming
@@ -160,10 +158,3 @@ class Pages:
     async def _deliver_later(self, push: Push, seconds: float) -> None:
         await asyncio.sleep(seconds)
         await self._pusher.deliver(push)
-
-    def _render(self, template: str, **values: Any) -> Response:
-        zh = self._lang == "zh"
-        page = self._templates.get_template(template)
-        return HTMLResponse(
-            page.render(lang=self._lang, t=lambda chinese, english: chinese if zh else english, **values)
-        )

@@ -112,6 +112,45 @@ class Switches:
     )
     push_content_type: str = _switch("text/xml", "The Content-Type of pushes.")
 
+    # Login
+    code_lifetime: float = _switch(300.0, "How long a code of a login is good for.")
+    website_code_lifetime: float = _switch(600.0, "The same for website applications.")
+    user_token_lifetime: float = _switch(7200.0, "The expires_in of a user's access token.")
+    user_refresh_lifetime: float = _switch(2_592_000.0, "How long a user's refresh token is good for.")
+    wechat_browser_only: bool = _switch(
+        True, "connect/oauth2/authorize opens only where MicroMessenger is in the User-Agent."
+    )
+    require_fragment: bool = _switch(False, "connect/oauth2/authorize wants #wechat_redirect on the link.")
+    follower_silence: bool = _switch(True, "A follower is not asked for snsapi_userinfo, but by forcePopup.")
+    refusal: str = _switch(
+        "state_only",
+        "What refusing in WeChat does: lead back without a code, with code=authdeny, show a blank page, "
+        "or close the page.",
+        choices=("state_only", "authdeny", "blank", "close"),
+    )
+    qr_refusal: str = _switch(
+        "state_only",
+        "What refusing a scanned login does to the page with the QR code: lead back without a code, or stay.",
+        choices=("state_only", "stay"),
+    )
+    qr_poll_seconds: float = _switch(25.0, "How long the QR page's poll waits before it answers 408.")
+    qr_lifetime: float = _switch(300.0, "How long a QR code of a website login can be scanned.")
+    double_callback: bool = _switch(
+        False, "The callback is called twice, with two codes and the same state; control codes shows both."
+    )
+    snapshot: bool = _switch(False, "Whoever logs in is in a snapshot page (快照页), and virtual.")
+    snapshot_with_real_openid: bool = _switch(
+        False, "is_snapshotuser comes with the real openid, as has been seen."
+    )
+    unionid_in_base: bool = _switch(False, "snsapi_base has the unionid too.")
+    code_survives_token_error: bool = _switch(
+        True, "A code is still good after an exchange that failed on its component token."
+    )
+    nickname_control_character: bool = _switch(
+        False, "A nickname ends in a raw \\x14, which JSON does not allow."
+    )
+    sns_charset: str = _switch("", "A charset that sns answers claim to be in; they are UTF-8.")
+
     def change(self, given: Mapping[str, Any]) -> None:
         """Turn the named switches; raises ConfigError for a name or value that does not exist."""
         known = {switch.name: switch for switch in fields(self)}

@@ -113,3 +113,27 @@ class Values:
     def visit(self) -> str:
         """Make the name of one visit to an authorization page."""
         return self._hex(32)
+
+    def login_code(self) -> str:
+        """Make a code of 网页授权: 32 characters that start with a zero."""
+        return "0" + self._text(31, ALPHANUMERIC)
+
+    def user_refresh_token(self) -> str:
+        """Make the refresh_token of a user."""
+        return f"{self._random.randrange(10, 100)}_{self._text(154)}"
+
+    def session_key(self) -> str:
+        """Make a mini program's session_key: 16 bytes in base64."""
+        return self._text(21, ALPHANUMERIC) + self.choose("AQgw") + "=="
+
+    def qr_uuid(self) -> str:
+        """Make the name of a QR code on a login page."""
+        return self._text(16, ALPHANUMERIC)
+
+    def qr_ticket(self) -> str:
+        """Make the ticket of a parametric QR code."""
+        return "gQ" + self._text(94, ALPHANUMERIC)
+
+    def qr_name(self) -> str:
+        """Make the last part of a parametric QR code's address."""
+        return "02" + self._text(22)

@@ -128,12 +128,14 @@ def oauth_on_behalf_link(
     force_popup: bool = False,
     force_snapshot: bool = False,
 ) -> str:
-    """Make the link on which a user logs in to a page that a platform runs for an official account."""
-    extras = [("component_appid", component_appid)]
-    if force_popup:
-        extras.append(("forcePopup", "true"))
+    """Make the link on which a user logs in to a page that a platform runs for an official account.
+
+    The platform's appid stands last, whatever else is asked for: WeChat matches the order.
+    """
+    extras = [("forcePopup", "true")] if force_popup else []
     if force_snapshot:
         extras.append(("forceSnapShot", "true"))
+    extras.append(("component_appid", component_appid))
     return _oauth(f"{base_open}/connect/oauth2/authorize", appid, redirect_uri, scope, state, extras)
 
 

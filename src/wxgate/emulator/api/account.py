@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from wxgate.emulator.api.call import Call, Json
 from wxgate.emulator.api.component import OK
 from wxgate.emulator.api.gate import ANY, BUSINESS, Route, check_account_ip, route
-from wxgate.emulator.world import Account, User, World, refusal
+from wxgate.emulator.world import Account, Kind, User, World, refusal
 from wxgate.emulator.world.tokens import Origin
 
 
@@ -25,6 +25,8 @@ def _token(world: World, call: Call) -> Json:
     if call.query.get("grant_type") != "client_credential":
         raise refusal(40002)
     account = check_account_secret(world, call.query.get("appid", ""), call.query.get("secret", ""))
+    if account.kind is Kind.WEBSITE:  # it has a secret for logins and no API of its own
+        raise refusal(40013)
     call.appid = account.appid
     check_account_ip(account, call.ip)
     world.quotas.count(account.appid, call.path)
@@ -36,6 +38,8 @@ def _stable_token(world: World, call: Call) -> Json:
     if call.text("grant_type") != "client_credential":
         raise refusal(40002)
     account = check_account_secret(world, call.text("appid"), call.text("secret"))
+    if account.kind is Kind.WEBSITE:
+        raise refusal(40013)
     call.appid = account.appid
     check_account_ip(account, call.ip)
     world.quotas.count(account.appid, call.path)
@@ -68,14 +72,16 @@ def _user_info(world: World, call: Call) -> Json:
     user = world.user_by_openid(appid, openid)
     if user is None:
         raise refusal(40003)
+    unionid = world.unionid(user, world.accounts[appid])
+    union = {"unionid": unionid} if unionid else {}
     if appid not in user.followed_at:
-        return {"subscribe": 0, "openid": openid, "unionid": user.unionid}
+        return {"subscribe": 0, "openid": openid, **union}
     return {
         "subscribe": 1,
         "openid": openid,
         "language": call.query.get("lang", "zh_CN"),
         "subscribe_time": user.followed_at[appid],
-        "unionid": user.unionid,
+        **union,
         "remark": "",
         "groupid": 0,
         "tagid_list": [],

@@ -4,14 +4,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from wxgate.emulator.api import account, code, component, generic, quota
+from wxgate.emulator.api import account, code, component, generic, quota, scenes, sns
 from wxgate.emulator.api.call import Call, Json
 from wxgate.emulator.api.gate import Route, admit
 from wxgate.emulator.world import World, refusal
 from wxgate.emulator.world.refusals import with_suffix
 from wxgate.errors import WeChatError
 
-ROUTES: Mapping[str, Route] = {**component.ROUTES, **account.ROUTES, **quota.ROUTES, **code.ROUTES}
+ROUTES: Mapping[str, Route] = {
+    **component.ROUTES,
+    **account.ROUTES,
+    **quota.ROUTES,
+    **code.ROUTES,
+    **sns.ROUTES,
+    **scenes.ROUTES,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,11 @@ def _write(world: World, call: Call, result: Json) -> Answer:
     text = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
     if world.switches.escape_slash:
         text = text.replace("/", "\\/")
-    sns = call.path.startswith("/sns/")
-    kind = world.switches.sns_content_type if sns else world.switches.content_type
+    kind = world.switches.content_type
+    if call.path.startswith("/sns/"):
+        kind = world.switches.sns_content_type
+        if charset := world.switches.sns_charset:
+            kind = f"{kind}; charset={charset}"
+        if world.switches.nickname_control_character:
+            text = text.replace(r"\u0014", "\x14")
     return Answer(text.encode(), kind)

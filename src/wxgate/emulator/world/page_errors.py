@@ -29,3 +29,39 @@ class PageRefusal(Exception):
         self.ret = ret
         self.text = TEXTS[ret].format(entry=entry or NOTHING, target=target or NOTHING)
         super().__init__(f"ret {ret}: {self.text}")
+
+
+LINK_TEXTS = {
+    10003: "redirect_uri域名与后台配置不一致",
+    10004: "此公众号被封禁",
+    10005: "此公众号并没有这些scope的权限",
+    10006: "必须关注此测试号",
+    10009: "操作太频繁了，请稍后重试",
+    10010: "scope不能为空",
+    10011: "redirect_uri不能为空",
+    10012: "appid不能为空",
+    10013: "state不能为空",
+    10015: "公众号未授权第三方平台",
+    10016: "不支持微信开放平台的AppID",
+    40013: "AppID参数错误",
+}
+LINK_WORDS = {
+    "browser": "请在微信客户端打开链接",
+    "form": "授权链接的参数或其顺序不正确，无法访问",
+    "state": "state参数过长或含有非法字符",
+    "fragment": "授权链接缺少#wechat_redirect",
+    "unreachable": "该链接无法访问",
+    "expired": "页面已过期，请返回重试",
+}
+
+
+class LinkRefusal(Exception):
+    """A page of 网页授权 or 扫码登录 refuses; `word` is WeChat's number or, where it has none, our word.
+
+    `detail` is for whoever tests: what about the link is wrong.
+    """
+
+    def __init__(self, word: int | str, detail: str = "") -> None:
+        self.word, self.detail = word, detail
+        self.text = f"{LINK_TEXTS[word]}，错误码:{word}" if isinstance(word, int) else LINK_WORDS[word]
+        super().__init__(f"{word}: {self.text}")

@@ -11,10 +11,14 @@ from wxgate.emulator.world.audits import Audits
 from wxgate.emulator.world.authorizations import Authorization, Authorizations
 from wxgate.emulator.world.codes import Codes, IssuedCode
 from wxgate.emulator.world.conversations import Conversations
-from wxgate.emulator.world.entities import Account, Kind, Platform, Server, User, merge
+from wxgate.emulator.world.entities import MAIN, Account, Kind, Platform, Server, User, merge
 from wxgate.emulator.world.js_tickets import JsTickets
+from wxgate.emulator.world.logins import Logins
 from wxgate.emulator.world.page_errors import PageRefusal
+from wxgate.emulator.world.qr_codes import QrCodes
+from wxgate.emulator.world.qr_logins import QrLogins
 from wxgate.emulator.world.quotas import Quotas
+from wxgate.emulator.world.refusals import refusal
 from wxgate.emulator.world.tickets import Tickets
 from wxgate.emulator.world.tokens import Tokens
 from wxgate.errors import ConfigError, NotFound
@@ -22,7 +26,10 @@ from wxgate.protocol import permissions
 from wxgate.protocol.permissions import AccountKind
 
 # Whoever was granted one of these receives the account's messages: 消息管理, or 客服消息管理 and 开发管理.
-RECEIVING_SETS = {Kind.OFFICIAL_ACCOUNT: {1}, Kind.MINI_PROGRAM: {18, 19}}
+RECEIVING_SETS = {Kind.OFFICIAL_ACCOUNT: {1}, Kind.MINI_PROGRAM: {18, 19}, Kind.WEBSITE: set[int]()}
+
+CONVERTIBLE_SECONDS = 15 * 86_400
+"""How long after a move the old openids can be changed for new ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +60,22 @@ class World:
         self.wire_values = Values(
             f"{self.seed}/wire"
         )  # apart, so that a retried push does not shift the world
+        self.login_values = Values(f"{self.seed}/login")  # apart too: a login leaves openids as they were
         self.platforms: dict[str, Platform] = {}
         self.accounts: dict[str, Account] = {}
         self.users: dict[str, User] = {}
         self._system_openids: dict[str, str] = {}
+        self._moves: dict[tuple[str, str], tuple[float, dict[str, str]]] = {}
         parts = (self.values, self.clock, self.switches)
         self.tickets = Tickets(*parts)
         self.tokens = Tokens(*parts)
         self.codes = Codes(*parts)
         self.authorizations = Authorizations(*parts)
         self.js_tickets = JsTickets(*parts)
+        login_parts = (self.login_values, self.clock, self.switches)
+        self.logins = Logins(*login_parts)
+        self.qr_logins = QrLogins(*login_parts)
+        self.qr_codes = QrCodes(self.login_values, self.clock)
         self.audits = Audits(self.clock)
         self.quotas = Quotas(self.clock, self.switches)
         self.conversations = Conversations(self.clock, self.switches)
@@ -79,8 +92,9 @@ class World:
             platform = Platform(appid, made.app_secret(), made.push_token(), made.aes_key())
             platform.next_ticket_at = self.clock.now() + self.switches.ticket_interval
         changes = {**given, "appid": appid}
-        if isinstance(changes.get("authorize_domain"), str):
-            changes["authorize_domain"] = [changes["authorize_domain"]]
+        for name in ("authorize_domain", "oauth_domain"):
+            if isinstance(changes.get(name), str):
+                changes[name] = [changes[name]]
         merge(platform, changes)
         self.platforms[appid] = platform
         return platform
@@ -94,6 +108,8 @@ class World:
         changes = {**given, "appid": appid}
         if "kind" in changes:
             changes["kind"] = Kind(changes["kind"])
+        if isinstance(changes.get("oauth_domains"), str):
+            changes["oauth_domains"] = [changes["oauth_domains"]]
         if isinstance(changes.get("server"), Mapping):
             changes["server"] = self._server(changes["server"])
         merge(account, changes)
@@ -131,6 +147,29 @@ class World:
         """Return the openid by which the account knows the user."""
         return user.openids.setdefault(account.appid, self.values.openid())
 
+    def unionid(self, user: User, account: Account) -> str:
+        """Return the unionid that accounts of one open-platform account share, "" for an unbound account."""
+        if account.open_account in ("", MAIN):
+            return user.unionid if account.open_account else ""
+        return user.unionids.setdefault(account.open_account, self.login_values.unionid())
+
+    def move_account(self, source: Account, target: Account) -> dict[str, str]:
+        """Move an account's followers to another account (账号迁移); returns their openids, old to new."""
+        known = [user for user in self.users.values() if source.appid in user.openids]
+        moved = {user.openids[source.appid]: self.openid(user, target) for user in known}
+        for user in known:
+            if (since := user.followed_at.pop(source.appid, None)) is not None:
+                user.followed_at[target.appid] = since
+        self._moves[source.appid, target.appid] = self.clock.now(), moved
+        return moved
+
+    def moved_openids(self, source: str, target: str) -> Mapping[str, str]:
+        """Return the openids of a move, old to new; raises 63178 without one in the last fifteen days."""
+        at, moved = self._moves.get((source, target), (float("-inf"), {}))
+        if self.clock.now() >= at + CONVERTIBLE_SECONDS:
+            raise refusal(63178)
+        return moved
+
     def platform(self, appid: str) -> Platform:
         """Return a platform; raises NotFound."""
         if appid not in self.platforms:
@@ -161,6 +200,8 @@ class World:
 
     def offered_sets(self, platform: Platform, account: Account) -> list[int]:
         """Return the permission sets that the authorization page offers."""
+        if account.kind is Kind.WEBSITE:
+            raise ConfigError(f"{account.appid} is a website application; it cannot authorise a platform")
         kinds = [each.id for each in permissions.sets_for(AccountKind(account.kind))]
         wanted = platform.permission_sets
         return [id for id in kinds if wanted is None or id in wanted]
@@ -184,7 +225,8 @@ class World:
         pre_auth_code: str | None = None,
     ) -> Granted:
         """Confirm an authorization and make its codes; raises PageRefusal."""
-        chosen = list(self.offered_sets(platform, account) if func_ids is None else func_ids)
+        offered = self.offered_sets(platform, account)
+        chosen = list(offered if func_ids is None else func_ids)
         self.check_may_authorize(platform, account, chosen)
         pre = self.spend_pre_auth_code(platform, pre_auth_code)
         authorization, info_type = self.authorizations.grant(platform.appid, account.appid, chosen)
