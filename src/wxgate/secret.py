@@ -136,3 +136,7 @@ class JsTicket(AccessToken):
 
 class ApiKey(Secret):
     """An API key, as its holder shows it."""
+
+
+class ClientSecret(Secret):
+    """What a relying party shows at the token endpoint."""
