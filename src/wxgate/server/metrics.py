@@ -181,6 +181,25 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.login_attempts = Counter(
+            "wxgate_login_attempts_total",
+            "What came back to attempts to log in, by app, how WeChat was asked, and outcome.",
+            ["app", "mode", "outcome"],
+            registry=self.registry,
+        )
+        self.login_sessions = Counter(
+            "wxgate_login_sessions_total",
+            "Sessions by realm and what became of them: started, proved, replaced, ended.",
+            ["realm", "event"],
+            registry=self.registry,
+        )
+        self.login_pages = Counter(
+            "wxgate_login_pages_total",
+            "Visits to the login pages by page and result.",
+            ["page", "result"],
+            registry=self.registry,
+        )
+
     def renewed(self, key: TokenKey) -> None:
         """Count a renewal."""
         self.renewals.labels(key.kind, "renewed").inc()
