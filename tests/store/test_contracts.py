@@ -1,13 +1,15 @@
-"""Every port of custody and of the events has a contract suite, which calls each method on both engines."""
+"""Every port of custody, events and login has a contract suite, which calls each method on both engines."""
 
 import ast
 import inspect
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 
 from wxgate.custody import ports
 from wxgate.events import ports as event_ports
+from wxgate.login import ports as login_ports
 from wxgate.store import Store
 
 HERE = Path(__file__).parent
@@ -38,6 +40,14 @@ CONTRACTS = {
     event_ports.PushLog: ("push_log", "test_push_log"),
     event_ports.ReleaseTests: ("release_tests", "test_release_tests"),
     event_ports.CodeAuditStore: ("code_audits", "test_code_audits"),
+    login_ports.Realms: ("login.realms", "test_login_realms"),
+    login_ports.Attempts: ("login.attempts", "test_login_attempts"),
+    login_ports.Identities: ("login.identities", "test_login_identities"),
+    login_ports.Sessions: ("login.sessions", "test_login_sessions"),
+    login_ports.Codes: ("login.codes", "test_login_sessions"),
+    login_ports.Grants: ("login.grants", "test_login_sessions"),
+    login_ports.SigningKeys: ("login.keys", "test_login_sessions"),
+    login_ports.Scans: ("login.scans", "test_login_sessions"),
 }
 
 
@@ -52,23 +62,24 @@ def called(suite: str, attribute: str) -> set[str]:
     A part that a suite keeps in a variable, or a second store's, counts as well.
     """
     tree = ast.parse((HERE / f"{suite}.py").read_text("utf-8"))
+    last = attribute.rpartition(".")[2]
     return {
         node.attr
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute)
         and isinstance(node.value, ast.Attribute | ast.Name)
-        and ast.unparse(node.value).rpartition(".")[2] == attribute
+        and ast.unparse(node.value).rpartition(".")[2] == last
     }
 
 
 def test_every_port_is_in_the_list() -> None:
     named = {
         value
-        for module in (ports, event_ports)
+        for module in (ports, event_ports, login_ports)
         for value in vars(module).values()
         if getattr(value, "_is_protocol", False) and value.__module__ == module.__name__
     }
-    assert {port.__name__ for port in named} == {port.__name__ for port in CONTRACTS}
+    assert named == set(CONTRACTS)
 
 
 @pytest.mark.parametrize("port", CONTRACTS, ids=lambda port: port.__name__)
@@ -81,6 +92,6 @@ def test_every_method_of_a_port_is_called_by_its_suite_on_both_engines(port: typ
 
 async def test_a_store_has_every_port(store: Store) -> None:
     for port, (attribute, _) in CONTRACTS.items():
-        part = getattr(store, attribute)
+        part = attrgetter(attribute)(store)
         missing = [name for name in methods(port) if not callable(getattr(part, name, None))]
         assert not missing, f"{attribute} lacks {missing}"

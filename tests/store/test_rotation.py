@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import LargeBinary, select, update
 
+from tests.store.login_rows import ATTEMPT
 from tests.store.moments import NOW, TTL, after
 from tests.store.test_platforms import DIRECT, PLATFORM
 from tests.store.test_sealing import KEY, fill
@@ -49,6 +50,9 @@ async def open_all(store: Store) -> list[object]:
         token.token.reveal(),
         *(one.refresh_token for one in found),
         *await store.subscribers.list_subscribers(),
+        *await store.login.realms.apps(),
+        *await store.login.keys.of("shops"),
+        await store.login.attempts.load(ATTEMPT.state_hash),
     ]
 
 

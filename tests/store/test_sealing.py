@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Select, Table, literal, make_url, select, text, update
 from structlog.testing import capture_logs
 
+from tests.store.login_rows import APP, ATTEMPT, OUTCOME, SIGNING_KEY
 from tests.store.moments import NOW, TTL, after
 from tests.store.test_platforms import DIRECT, PLATFORM
 from tests.store.test_release_tests import TESTED
@@ -35,6 +36,7 @@ KEY = TokenKey("wxplatform", "wxaccount", TokenKind.AUTHORIZER)
 SECRETS = (
     *("platform-secret", "direct-secret", "redirect-key", "current-token", "previous-token", "k" * 43),
     *("ticket@@@value", "the-auth-code", "the-refresh-token", "the-next-refresh-token", "the-access-token"),
+    *("website-secret", "the-session-id", "the-presence", "the-handed-code", "the-private-key"),
     *("the-tested-code", "whsec_current", "whsec_previous", "subscriber-token", "s" * 43),
 )
 
@@ -66,6 +68,17 @@ async def fill(store: Store) -> None:
     )
     await store.release_tests.begin(TESTED)
     await store.subscribers.add(SUBSCRIBER)
+    await fill_login(store)
+
+
+async def fill_login(store: Store) -> None:
+    """Put every kind of secret in that login keeps."""
+    await store.login.realms.put_app(APP)
+    await store.login.keys.put(SIGNING_KEY)
+    state, holder = ATTEMPT.state_hash, "node"
+    await store.login.attempts.create(ATTEMPT)
+    await store.login.attempts.claim(state, holder=holder, now=NOW, lease_until=after(10))
+    await store.login.attempts.finish(state, holder=holder, outcome=OUTCOME, now=NOW)
 
 
 async def test_the_bytes_of_the_database_hold_no_secret(store: Store, database_url: str) -> None:
@@ -129,15 +142,16 @@ async def test_without_the_key_the_error_names_the_key_and_no_secret(store: Stor
         await stranger.load_platform("wxplatform")
 
 
-@pytest.mark.parametrize(
-    "kept", ["platforms", "direct_accounts", "authorizations"], ids=lambda kept: f"only_{kept}"
-)
+LASTING = ("platforms", "direct_accounts", "authorizations", "login_apps", "login_signing_keys")
+
+
+@pytest.mark.parametrize("kept", LASTING, ids=lambda kept: f"only_{kept}")
 async def test_a_database_is_not_opened_with_keys_that_open_none_of_its_secrets(
     store: Store, database_url: str, vault: Vault, kept: str
 ) -> None:
     await fill(store)
     async with store.database.write() as connection:
-        for table in {"platforms", "direct_accounts", "authorizations"} - {kept}:
+        for table in {*LASTING} - {kept}:
             await connection.execute(text(f"DELETE FROM {table}"))
     with pytest.raises(ConfigError, match="does not fit this database"):
         await Store.open(database_url, Vault(KeyRing.generate()))

@@ -7,12 +7,19 @@ from sqlalchemy.engine import URL
 
 from wxgate.custody.vault import Vault
 from wxgate.errors import ConfigError
+from wxgate.store import login_tables
 from wxgate.store.database import Database
 from wxgate.store.schema import look
 from wxgate.store.seals import Seals
 from wxgate.store.tables import authorizations, direct_accounts, platforms
 
-KEPT_SECRETS = (platforms.c.secret, direct_accounts.c.secret, authorizations.c.refresh_token)
+KEPT_SECRETS = (
+    platforms.c.secret,
+    direct_accounts.c.secret,
+    authorizations.c.refresh_token,
+    login_tables.apps.c.secret,
+    login_tables.signing_keys.c.private,
+)
 """What cannot be fetched anew, and so tells whose database it is."""
 
 SAMPLE = 20

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NEWEST = "0003"
+NEWEST = "0004"
 """The revision this code is written for; every opening compares it, and only a difference loads Alembic."""
 
 MIGRATION_LOCK = 0x77786761

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Column, Table
 
+from wxgate.store import login_tables
 from wxgate.store.tables import (
     authorizations,
     direct_accounts,
@@ -53,5 +54,8 @@ SEALED = (
     _sealed(exchanges, "code", "platform", "fingerprint"),
     _sealed(release_tests, "code", "event_key", "step"),
     _sealed(subscribers, "secrets"),
+    _sealed(login_tables.apps, "secret"),
+    _sealed(login_tables.attempts, "outcome"),
+    _sealed(login_tables.signing_keys, "private"),
 )
 """What key rotation seals anew."""

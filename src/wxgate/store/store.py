@@ -24,6 +24,7 @@ from wxgate.store.inbox import SqlInbox
 from wxgate.store.key_uses import SqlKeyUses
 from wxgate.store.keyfile import load_vault
 from wxgate.store.links import SqlLinks
+from wxgate.store.login import LoginStore
 from wxgate.store.notices import Notices
 from wxgate.store.platforms import SqlPlatforms
 from wxgate.store.policies import SqlPolicies
@@ -71,6 +72,7 @@ class Store:
     deliveries: SqlDeliveries
     event_log: SqlEventLog
     push_log: SqlPushLog
+    login: LoginStore
 
     @classmethod
     async def open(cls, url: str, vault: Vault) -> Self:
@@ -116,6 +118,7 @@ class Store:
             SqlDeliveries(database),
             SqlEventLog(database),
             SqlPushLog(database),
+            LoginStore.on(database, vault),
         )
 
     async def ping(self) -> bool:

@@ -1,0 +1,123 @@
+"""Attempts to log in: one exchanges the code, everybody else reads what came of it."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select, update
+
+from wxgate.custody.vault import Vault
+from wxgate.login.records import Attempt, AttemptState, Goal, Mode, Outcome, Purpose
+from wxgate.secret import Secret
+from wxgate.store.database import Database
+from wxgate.store.login_tables import attempts
+from wxgate.store.seals import Seals
+from wxgate.store.steps import delete_in_steps
+
+table = attempts.c
+
+PENDING, EXCHANGING = AttemptState.PENDING.value, AttemptState.EXCHANGING.value
+
+
+class SqlAttempts:
+    """Implements login's Attempts."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._seals = Seals(vault, "login_attempts")
+
+    async def create(self, attempt: Attempt) -> None:
+        """Insert an attempt."""
+        row = {
+            "state_hash": attempt.state_hash,
+            "browser_hash": attempt.browser_hash,
+            "realm": attempt.realm,
+            "app": attempt.app,
+            "mode": attempt.mode.value,
+            "purpose": attempt.goal.purpose.value,
+            "data": dict(attempt.goal.data),
+            "started_at": attempt.started_at,
+            "expires_at": attempt.expires_at,
+            "state": attempt.state.value,
+            "restarts": attempt.restarts,
+            "holder": attempt.holder,
+            "lease_until": attempt.lease_until,
+            "finished_at": attempt.finished_at,
+            "outcome": attempt.outcome and self._seal(attempt.outcome, attempt.state_hash),
+        }
+        async with self._database.write() as connection:
+            await connection.execute(attempts.insert().values(**row))
+
+    async def load(self, state_hash: str) -> Attempt | None:
+        """Load an attempt."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(attempts).where(table.state_hash == state_hash))).first()
+        return self._read(row) if row is not None else None
+
+    async def claim(self, state_hash: str, *, holder: str, now: datetime, lease_until: datetime) -> bool:
+        """Take an attempt, if it is pending and has not expired."""
+        free = update(attempts).where(
+            table.state_hash == state_hash, table.state == PENDING, table.expires_at > now
+        )
+        values = {"state": EXCHANGING, "holder": holder, "lease_until": lease_until}
+        async with self._database.write() as connection:
+            return (await connection.execute(free.values(**values))).rowcount > 0
+
+    async def finish(self, state_hash: str, *, holder: str, outcome: Outcome, now: datetime) -> bool:
+        """Write an attempt's outcome, if the holder still has it."""
+        mine = update(attempts).where(
+            table.state_hash == state_hash, table.state == EXCHANGING, table.holder == holder
+        )
+        values = {
+            "state": AttemptState.DONE.value,
+            "finished_at": now,
+            "lease_until": None,
+            "outcome": self._seal(outcome, state_hash),
+        }
+        async with self._database.write() as connection:
+            return (await connection.execute(mine.values(**values))).rowcount > 0
+
+    async def prune(self, *, expired_before: datetime, outcomes_before: datetime) -> int:
+        """Delete old attempts and empty old outcomes."""
+        # Written out, so that the index of the outcomes that are kept can be used.
+        kept = table.outcome.is_not(None) & (table.finished_at < outcomes_before)
+        async with self._database.write() as connection:
+            emptied = (await connection.execute(update(attempts).where(kept).values(outcome=None))).rowcount
+        return emptied + await delete_in_steps(self._database, attempts, table.expires_at < expired_before)
+
+    def _seal(self, outcome: Outcome, state_hash: str) -> bytes:
+        plain = {
+            "word": outcome.word,
+            "location": outcome.location,
+            "session_id": outcome.session_id and outcome.session_id.reveal(),
+            "presence": outcome.presence and outcome.presence.reveal(),
+        }
+        return self._seals.seal(Secret(json.dumps(plain)), "outcome", state_hash)
+
+    def _open(self, sealed: bytes, state_hash: str) -> Outcome:
+        plain = json.loads(self._seals.open(sealed, "outcome", state_hash))
+        session_id, presence = plain["session_id"], plain["presence"]
+        return Outcome(
+            plain["word"],
+            plain["location"],
+            Secret(session_id) if session_id is not None else None,
+            Secret(presence) if presence is not None else None,
+        )
+
+    def _read(self, row: Row[Any]) -> Attempt:
+        return Attempt(
+            state_hash=row.state_hash,
+            browser_hash=row.browser_hash,
+            realm=row.realm,
+            app=row.app,
+            mode=Mode(row.mode),
+            goal=Goal(Purpose(row.purpose), row.data),
+            started_at=row.started_at,
+            expires_at=row.expires_at,
+            state=AttemptState(row.state),
+            restarts=row.restarts,
+            holder=row.holder,
+            lease_until=row.lease_until,
+            finished_at=row.finished_at,
+            outcome=self._open(row.outcome, row.state_hash) if row.outcome is not None else None,
+        )

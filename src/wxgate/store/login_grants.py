@@ -1,0 +1,126 @@
+"""Tokens of ours: a refresh token is replaced once, and what is revoked has no successors."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, exists, select, update
+
+from wxgate.login.records import Grant, GrantKind
+from wxgate.store.database import Database
+from wxgate.store.login_tables import codes, grants, session_clients, sessions
+from wxgate.store.steps import delete_in_steps
+from wxgate.store.upsert import insert_for
+
+table = grants.c
+
+COLUMNS = tuple(column.name for column in table)
+
+
+class SqlGrants:
+    """Implements login's Grants."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(self, grants: Sequence[Grant]) -> None:
+        """Insert grants; those of a code that was spent twice meanwhile are revoked from the start."""
+        await self._database.batch(partial(_put, new=grants))
+
+    async def load(self, token_hash: str) -> Grant | None:
+        """Load a grant."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(grants).where(table.token_hash == token_hash))).first()
+        return _read(row) if row is not None else None
+
+    async def replace(self, token_hash: str, grants: Sequence[Grant], *, now: datetime) -> bool:
+        """Replace a refresh token that is neither replaced, revoked nor expired."""
+        return await self._database.batch(partial(_replace, token_hash=token_hash, new=grants, now=now))
+
+    async def revoke_family(self, family: str, *, now: datetime) -> int:
+        """Revoke a family."""
+        return await self._revoke(table.family == family, now)
+
+    async def revoke_session(self, sid: str, *, now: datetime) -> int:
+        """Revoke the grants of a session."""
+        return await self._revoke(table.sid == sid, now)
+
+    async def revoke_client(self, client: str, *, now: datetime) -> int:
+        """Revoke the grants of a client."""
+        return await self._revoke(table.client == client, now)
+
+    async def clients_of(self, sid: str, kind: GrantKind | None = None) -> Sequence[str]:
+        """List a session's clients, also of forgotten grants; with a kind only of those that are kept."""
+        if kind is None:
+            query = select(session_clients.c.client).where(session_clients.c.sid == sid)
+        else:
+            query = select(table.client).where(table.sid == sid, table.kind == kind.value).distinct()
+        async with self._database.read() as connection:
+            return sorted((await connection.scalars(query)).all())
+
+    async def prune(self, *, expired_before: datetime) -> int:
+        """Delete old grants; which clients a session has had stays as long as the session."""
+        deleted = await delete_in_steps(self._database, grants, table.expires_at < expired_before)
+        pair = session_clients.c
+        left = exists().where(table.sid == pair.sid, table.client == pair.client)
+        over = ~exists().where(sessions.c.sid == pair.sid) & ~left
+        await delete_in_steps(self._database, session_clients, over)
+        return deleted
+
+    async def _revoke(self, whose: ColumnElement[bool], now: datetime) -> int:
+        return await self._database.batch(partial(_revoke, whose=whose, now=now))
+
+
+def _put(connection: Connection, new: Sequence[Grant]) -> None:
+    if not new:
+        return
+    # The rows of the codes stay locked until the grants are there: whoever spends one again waits for it.
+    families = sorted({grant.family for grant in new})
+    query = select(codes.c.family, codes.c.replayed_at).where(codes.c.family.in_(families)).with_for_update()
+    replayed = {row.family: row.replayed_at for row in connection.execute(query).all()}
+    rows = [_row(grant) for grant in new]
+    for row in rows:
+        row["revoked_at"] = row["revoked_at"] or replayed.get(row["family"])
+    connection.execute(grants.insert(), rows)
+    if pairs := sorted({(grant.sid, grant.client) for grant in new if grant.sid}):
+        noted = insert_for(connection, session_clients).values(
+            [{"sid": sid, "client": client} for sid, client in pairs]
+        )
+        connection.execute(noted.on_conflict_do_nothing())
+
+
+def _replace(connection: Connection, token_hash: str, new: Sequence[Grant], now: datetime) -> bool:
+    live = update(grants).where(
+        table.token_hash == token_hash,
+        table.kind == GrantKind.REFRESH.value,
+        table.replaced_at.is_(None),
+        table.revoked_at.is_(None),
+        table.expires_at > now,
+    )
+    if connection.execute(live.values(replaced_at=now)).rowcount == 0:
+        return False
+    _put(connection, new)
+    return True
+
+
+def _revoke(connection: Connection, whose: ColumnElement[bool], now: datetime) -> int:
+    """Revoke until nothing is left: what waited for a replacement to be committed has not seen its grants."""
+    live = select(table.token_hash).where(whose, table.revoked_at.is_(None))
+    locked = live.order_by(table.token_hash).with_for_update()
+    revoked = 0
+    while hashes := list(connection.scalars(locked)):
+        theirs = update(grants).where(table.token_hash.in_(hashes)).values(revoked_at=now)
+        revoked += connection.execute(theirs).rowcount
+    return revoked
+
+
+def _row(grant: Grant) -> dict[str, Any]:
+    return {name: getattr(grant, name) for name in COLUMNS} | {
+        "kind": grant.kind.value,
+        "data": dict(grant.data),
+    }
+
+
+def _read(row: Row[Any]) -> Grant:
+    return Grant(**{**row._mapping, "kind": GrantKind(row.kind)})

@@ -1,0 +1,143 @@
+"""Sessions of people at browsers."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, and_, or_, select, update
+
+from wxgate.login.records import Acr, Mode, Session
+from wxgate.store.database import Database
+from wxgate.store.login_identities import whole_person
+from wxgate.store.login_tables import session_clients, sessions
+from wxgate.store.steps import delete_in_steps
+
+table = sessions.c
+
+COLUMNS = tuple(column.name for column in table)
+
+REPLACED = "replaced"
+"""Why a session ended when a new login took its place."""
+
+
+class SqlSessions:
+    """Implements login's Sessions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, session: Session, *, instead_of: str | None = None) -> None:
+        """Insert a session; end the one before."""
+        async with self._database.write() as connection:
+            if instead_of is not None:
+                before = update(sessions).where(table.id_hash == instead_of, table.ended_at.is_(None))
+                await connection.execute(before.values(ended_at=session.started_at, end_reason=REPLACED))
+            await connection.execute(sessions.insert().values(**_row(session)))
+
+    async def load(self, id_hash: str) -> Session | None:
+        """Load a session."""
+        return await self._first(table.id_hash == id_hash)
+
+    async def by_sid(self, sid: str) -> Session | None:
+        """Load a session by its sid."""
+        return await self._first(table.sid == sid)
+
+    async def touch(self, id_hash: str, *, seen_at: datetime) -> None:
+        """Move `seen_at` forward."""
+        mine = update(sessions).where(
+            table.id_hash == id_hash, table.ended_at.is_(None), table.seen_at < seen_at
+        )
+        async with self._database.write() as connection:
+            await connection.execute(mine.values(seen_at=seen_at))
+
+    async def prove(
+        self, id_hash: str, *, presence_hash: str, proved_at: datetime, openid: str, app: str
+    ) -> bool:
+        """Write a new proof and its presence; the session counts as seen, too."""
+        mine = update(sessions).where(
+            table.id_hash == id_hash, table.ended_at.is_(None), table.expires_at > proved_at
+        )
+        values = {
+            "presence_hash": presence_hash,
+            "proved_at": proved_at,
+            "seen_at": proved_at,
+            "openid": openid,
+            "app": app,
+        }
+        async with self._database.write() as connection:
+            return (await connection.execute(mine.values(**values))).rowcount > 0
+
+    async def end(self, id_hash: str, *, reason: str, now: datetime) -> Session | None:
+        """End a session."""
+        mine = update(sessions).where(table.id_hash == id_hash, table.ended_at.is_(None))
+        ended = mine.values(ended_at=now, end_reason=reason).returning(*table)
+        async with self._database.write() as connection:
+            row = (await connection.execute(ended)).first()
+        return _read(row) if row is not None else None
+
+    async def end_all(
+        self,
+        *,
+        realm: str,
+        sub: str | None = None,
+        client: str | None = None,
+        app: str | None = None,
+        reason: str,
+        now: datetime,
+    ) -> Sequence[Session]:
+        """End sessions; a subject's are those of its aliases too. What has expired is not told of."""
+        conditions = [table.realm == realm, table.ended_at.is_(None), table.expires_at > now]
+        if sub is not None:
+            conditions.append(or_(table.sub == sub, table.sub.in_(whole_person(realm, sub))))
+        if client is not None:
+            theirs = select(session_clients.c.sid).where(session_clients.c.client == client)
+            conditions.append(table.sid.in_(theirs))
+        if app is not None:
+            conditions.append(table.app == app)
+        # Locked in one order, so that two who end many do not block each other.
+        found = select(table.id_hash).where(*conditions).order_by(table.id_hash).with_for_update()
+        async with self._database.write() as connection:
+            ids = list((await connection.scalars(found)).all())
+            ended = update(sessions).where(table.id_hash.in_(ids), table.ended_at.is_(None))
+            rows = await connection.execute(ended.values(ended_at=now, end_reason=reason).returning(*table))
+            return sorted(map(_read, rows.all()), key=lambda session: session.sid)
+
+    async def live(
+        self, realm: str, *, sub: str | None = None, now: datetime, after: str = "", limit: int = 100
+    ) -> Sequence[Session]:
+        """List live sessions; a subject's are those of its aliases too."""
+        query = (
+            select(sessions)
+            .where(table.realm == realm, table.ended_at.is_(None), table.expires_at > now, table.sid > after)
+            .order_by(table.sid)
+            .limit(limit)
+        )
+        if sub is not None:
+            query = query.where(or_(table.sub == sub, table.sub.in_(whole_person(realm, sub))))
+        async with self._database.read() as connection:
+            return [_read(row) for row in (await connection.execute(query)).all()]
+
+    async def prune(self, *, ended_before: datetime) -> int:
+        """Delete old sessions, and which clients they had."""
+        over = or_(
+            and_(table.ended_at.is_not(None), table.ended_at < ended_before), table.expires_at < ended_before
+        )
+        old = select(table.sid).where(over)
+        await delete_in_steps(self._database, session_clients, session_clients.c.sid.in_(old))
+        return await delete_in_steps(self._database, sessions, over)
+
+    async def _first(self, condition: Any) -> Session | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(sessions).where(condition))).first()
+        return _read(row) if row is not None else None
+
+
+def _row(session: Session) -> dict[str, Any]:
+    return {name: getattr(session, name) for name in COLUMNS} | {
+        "acr": session.acr.value,
+        "mode": session.mode.value,
+    }
+
+
+def _read(row: Row[Any]) -> Session:
+    return Session(**{**row._mapping, "acr": Acr(row.acr), "mode": Mode(row.mode)})
