@@ -44,6 +44,10 @@ GatewayError
 │   ├── RenewalNotAllowed       a read-only key asks for what would have to be fetched first
 │   ├── TooManyAttempts         too many wrong keys, or too many requests that wait
 │   └── BadRequest              a body, parameter or address that is not understood
+├── OAuthRefused                the relying party: a request to the OpenID provider that is not served
+│   ├── ClientRefused           no such client, or not its secret
+│   ├── BearerRefused           an access token of ours that is absent, unknown, expired or revoked
+│   └── AuthorizationRefused    an authorization request whose client is told by a redirect
 └── LinkRefused                 the visitor: an invite or authorization link is forged, expired or used up
 """
 
@@ -411,6 +415,45 @@ class BadRequest(RequestRefused):
     def __init__(self, message: str, *, status: int = 400) -> None:
         super().__init__(message)
         self.status = status
+
+
+class OAuthRefused(GatewayError):
+    """A request to the OpenID provider is not served; `error` is the specifications' word for why.
+
+    `status_hint` is the HTTP status to answer where the answer is not a redirect.
+    """
+
+    status_hint: ClassVar[int] = 400
+
+    def __init__(self, error: str, description: str) -> None:
+        super().__init__(f"{error}: {description}")
+        self.error = error
+        self.description = description
+
+
+class ClientRefused(OAuthRefused):
+    """A relying party is not known, or did not prove who it is; `basic` tells how it tried to."""
+
+    status_hint = 401
+
+    def __init__(self, description: str, *, basic: bool = False) -> None:
+        super().__init__("invalid_client", description)
+        self.basic = basic
+
+
+class BearerRefused(OAuthRefused):
+    """An access token of ours is absent (then `error` is empty), unknown, expired or revoked."""
+
+    status_hint = 401
+
+
+class AuthorizationRefused(OAuthRefused):
+    """An authorization request is refused, and its client is told at `redirect_uri`."""
+
+    def __init__(self, error: str, description: str, *, redirect_uri: str, state: str | None) -> None:
+        super().__init__(error, description)
+        self.redirect_uri = redirect_uri
+        self.state = state
 
 
 class LinkRefused(GatewayError):

@@ -174,6 +174,12 @@ class Metrics:
             registry=self.registry,
             buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
         )
+        self.oidc = Counter(
+            "wxgate_oidc_requests_total",
+            "Requests to the OpenID provider, and logouts it told clients of, by endpoint and result.",
+            ["endpoint", "result"],
+            registry=self.registry,
+        )
         self.api = Counter(
             "wxgate_api_requests_total",
             "Requests to the API by route and outcome.",
