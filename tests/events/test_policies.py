@@ -7,6 +7,7 @@ import pytest
 
 from wxgate.events.policies import BUILT_IN, NOBODY, Party, Plan, Policy, ReplyPolicy, answering, make_plan
 from wxgate.events.records import EventKind
+from wxgate.protocol.replies import Text
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -88,3 +89,30 @@ def test_a_default_text_answers_messages_only() -> None:
     policy = ReplyPolicy(default_text="稍后回复")
     assert plan(policy).default_text == "稍后回复"
     assert plan(policy, EventKind.EVENT).default_text == ""
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        BUILT_IN,
+        ReplyPolicy(policy=Policy.SILENT),
+        ReplyPolicy(policy=Policy.TRANSFER),
+        ReplyPolicy(replier="sub_1", default_text="稍后回复"),
+    ],
+    ids=["handlers", "silent", "transfer", "subscriber"],
+)
+def test_what_the_gateway_itself_says_takes_everybodys_place_and_handlers_still_hear(
+    policy: ReplyPolicy,
+) -> None:
+    given = plan(policy).saying(Text("点此确认登录"))
+    assert given.given == Text("点此确认登录")
+    assert given.handled
+    assert given.speaks
+    assert not given.handlers
+    assert (given.subscriber, given.transfer, given.default_text) == ("", False, "")
+    assert "gateway itself" in given.remark
+
+
+def test_the_gateway_speaks_only_through_the_party_that_answers() -> None:
+    other = plan(BUILT_IN, issuer="wxb")
+    assert other.saying(Text("点此确认登录")) is other

@@ -178,6 +178,18 @@ async def test_moved_openids_are_linked_to_their_subjects_and_again_without_harm
     assert (conflict.kept, conflict.other, conflict.name.value) == ("u_two", "u_three", "n-taken")
 
 
+async def test_openids_of_one_account_are_counted_and_paged_through(store: Store) -> None:
+    identities = store.login.identities
+    for openid in ("o-b", "O-c", "o-a"):
+        await resolve(store, Name(IdentityKind.OPENID, "wxsite", openid), sub=f"u_{openid}")
+    await resolve(store, Name(IdentityKind.OPENID, "wxother", "o-d"), UNIONID, sub="u_else")
+    assert await identities.count_openids("shops", "wxsite") == 3
+    first = await identities.openids("shops", "wxsite", limit=2)
+    rest = await identities.openids("shops", "wxsite", after=first[-1], limit=2)
+    assert [*first, *rest] == ["O-c", "o-a", "o-b"]
+    assert await identities.openids("another", "wxsite") == []
+
+
 async def test_a_forgotten_subject_leaves_nothing_nor_do_its_aliases(store: Store) -> None:
     login = store.login
     await resolve(store, OPENID, sub="u_anna")

@@ -188,7 +188,7 @@ class Handlings:
         registered = None
         if plan.handled:
             registered = self._handlers.find(subject_names(handling.subject), event.appid)
-            if registered is None:
+            if registered is None and plan.given is None:
                 self._teacher.unhandled(handling.subject, event.appid)
         works = registered is not None or plan.subscriber
         renewing = asyncio.create_task(self._keep_lease(event)) if works else None
@@ -231,6 +231,8 @@ class Handlings:
             return Said(error=plan.remark)
         if not isinstance(message, Message):
             return Said()
+        if plan.given is not None:
+            return self._say(plan.given, handling, message)
         if plan.transfer:
             return self._say(TransferCustomerService(), handling, message)
         if plan.subscriber and handling.event.reply_state in (ReplyState.OPEN, ReplyState.CLOSED):

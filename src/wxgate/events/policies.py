@@ -5,11 +5,12 @@ Third parties of other people cannot be seen from here: where they answer, `sile
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from wxgate.events.records import EventKind
+from wxgate.protocol.replies import Reply
 from wxgate.protocol.tokens import DIRECT_ISSUER
 
 DEFAULT = "*"
@@ -77,7 +78,8 @@ class Plan:
     """What is to become of the reply to one event.
 
     `subscriber` is asked for it, or else the `handlers`; `transfer` hands the user to the account's agents at
-    once. `handled` is whether handlers are called at all, `remark` why nothing they return is sent.
+    once. `handled` is whether handlers are called at all, `remark` why nothing they return is sent. `given`
+    is the gateway's own reply, where the event is part of what it does itself.
     """
 
     handled: bool = True
@@ -89,11 +91,30 @@ class Plan:
     fallback: bool = False
     mini_program: bool = False
     remark: str = ""
+    given: Reply | None = None
 
     @property
     def speaks(self) -> bool:
         """Whether there may be a reply to wait for."""
-        return self.handlers or self.transfer or bool(self.subscriber or self.default_text)
+        given = self.given is not None
+        return given or self.handlers or self.transfer or bool(self.subscriber or self.default_text)
+
+    def saying(self, reply: Reply) -> "Plan":
+        """Let the gateway itself reply, whoever does otherwise; handlers and subscribers hear of it still.
+
+        Where another of our parties answers for the account, that one says it.
+        """
+        if not self.handled:
+            return self
+        return replace(
+            self,
+            given=reply,
+            handlers=False,
+            subscriber="",
+            transfer=False,
+            default_text="",
+            remark="the handler's reply was not sent: the gateway itself replied",
+        )
 
 
 NO_REPLY = Plan()

@@ -31,7 +31,7 @@ from wxgate.events.replying import Turn
 from wxgate.events.subscribers import FanoutOf
 from wxgate.protocol.messages import Message
 from wxgate.protocol.pushes import ComponentEvent
-from wxgate.protocol.replies import Text
+from wxgate.protocol.replies import Reply, Text
 from wxgate.secret import trace_of
 
 log = structlog.get_logger("wxgate.events")
@@ -90,14 +90,19 @@ class Reception:
         self._queued = queued
         self._heard = heard
 
-    async def answer(self, new: NewEvent, message: Message, *, gone: Gone | None = None) -> Answered:
+    async def answer(
+        self, new: NewEvent, message: Message, *, gone: Gone | None = None, given: Reply | None = None
+    ) -> Answered:
         """Record a message and see one attempt of WeChat's through; `gone` tells when it has hung up.
 
         When this returns, the message and the answer are durable. Raises where WeChat had better come again;
         a message that is recorded never leaves the user with WeChat's word that the account is out of order.
+        `given` is the gateway's own reply, which takes the place of everybody else's.
         """
         attempt = Attempt(self._patience, new.received_at, gone)
         plan = await self._planner.plan(new)
+        if given is not None:
+            plan = plan.saying(given)
         recorded = await self._record(new, _with_replier(self._fanout_of(new), plan), plan.subscriber)
         if recorded.fresh:
             self._handlings.start(recorded.event, message, plan)

@@ -162,6 +162,14 @@ class Identities(Protocol):
         """
         ...
 
+    async def openids(self, realm: str, appid: str, *, after: str = "", limit: int = 100) -> Sequence[str]:
+        """List the openids of an account that stand for somebody, in order; `after` is one to page by."""
+        ...
+
+    async def count_openids(self, realm: str, appid: str) -> int:
+        """Count the openids of an account that stand for somebody."""
+        ...
+
     async def forget(self, realm: str, sub: str) -> bool:
         """Remove a subject with its names, sessions, codes and grants."""
         ...

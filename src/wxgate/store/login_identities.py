@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Row,
     Select,
@@ -150,6 +151,23 @@ class SqlIdentities:
             outcomes |= await self._database.batch(partial(_move, realm=realm, pairs=pairs, now=now))
         return outcomes
 
+    async def openids(self, realm: str, appid: str, *, after: str = "", limit: int = 100) -> Sequence[str]:
+        """List the openids of an account."""
+        query = (
+            select(identities.c.value)
+            .where(_of_account(realm, appid), identities.c.value > after)
+            .order_by(identities.c.value)
+            .limit(limit)
+        )
+        async with self._database.read() as connection:
+            return list((await connection.scalars(query)).all())
+
+    async def count_openids(self, realm: str, appid: str) -> int:
+        """Count the openids of an account."""
+        query = select(func.count()).select_from(identities).where(_of_account(realm, appid))
+        async with self._database.read() as connection:
+            return int((await connection.execute(query)).scalar_one())
+
     async def forget(self, realm: str, sub: str) -> bool:
         """Delete a subject and its aliases with all that is theirs."""
         return await self._database.batch(partial(_forget, realm=realm, sub=sub))
@@ -159,6 +177,14 @@ def whole_person(realm: str, sub: str) -> Select[tuple[str]]:
     """Select a subject and its aliases: under each of them may be sessions."""
     return select(subjects.c.sub).where(
         subjects.c.realm == realm, or_(subjects.c.sub == sub, subjects.c.alias_of == sub)
+    )
+
+
+def _of_account(realm: str, appid: str) -> ColumnElement[bool]:
+    return and_(
+        identities.c.realm == realm,
+        identities.c.kind == IdentityKind.OPENID.value,
+        identities.c.space == appid,
     )
 
 

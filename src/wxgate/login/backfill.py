@@ -1,0 +1,100 @@
+"""The unionid of followers, asked for after a silent login that did not tell it.
+
+WeChat gives it for those who follow the account, with the account's own token: something only a gateway
+that keeps that token can do. It runs behind the login and never delays or fails one; openid and unionid come
+in one answer about one person, so they are linked, and where that shows two subjects the conflict rule holds.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from wxgate.clock import Clock
+from wxgate.errors import GatewayError, told
+from wxgate.login.ports import Identities
+from wxgate.login.records import App, AppKind, IdentityKind, Proof, Realm
+from wxgate.secret import trace_of
+
+log = structlog.get_logger("wxgate.login")
+
+ASK_AGAIN = timedelta(days=1)
+"""How long it is believed that there is nothing to be had: most who do not follow do not follow tomorrow."""
+
+MOST_REMEMBERED = 10_000
+
+AT_ONCE = 10
+"""How many are asked about at the same time; the rest waits."""
+
+MOST_WAITING = 1000
+"""Past so many nothing more is begun: the next login is the next chance."""
+
+AskUnionid = Callable[[App, str], Awaitable[str | None]]
+"""Asks WeChat for the unionid of an openid; None for who does not follow, or has none."""
+
+
+class Backfill:
+    """Fills in unionids behind logins."""
+
+    def __init__(
+        self,
+        identities: Identities,
+        clock: Clock,
+        *,
+        ask: AskUnionid,
+        link: Callable[[App, Proof], Awaitable[object]],
+    ) -> None:
+        self._identities = identities
+        self._clock = clock
+        self._ask = ask
+        self._link = link
+        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._asked: dict[tuple[str, str], datetime] = {}
+
+    def logged_in(self, realm: Realm, app: App, proof: Proof, sub: str) -> None:
+        """Hear of a login; whatever is to be done about it happens later."""
+        if not realm.unionid_backfill or app.kind is not AppKind.OFFICIAL or proof.unionid or proof.snapshot:
+            return
+        now = self._clock.now()
+        key = (app.appid, proof.openid)
+        asked = self._asked.get(key)
+        if (asked is not None and now - asked < ASK_AGAIN) or len(self._tasks) >= MOST_WAITING:
+            return
+        self._remember(key, now)
+        task = asyncio.create_task(self._fill_in(realm, app, proof, sub), name="unionid of a follower")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def settle(self) -> None:
+        """Wait until everything under way is done."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Stop; what is left is asked for after the next login."""
+        for task in self._tasks:
+            task.cancel()
+        await self.settle()
+
+    async def _fill_in(self, realm: Realm, app: App, proof: Proof, sub: str) -> None:
+        try:
+            async with self._turn:
+                known = await self._identities.names(realm.name, sub)
+                if any(each.name.kind is IdentityKind.UNIONID for each in known):
+                    return
+                unionid = await self._ask(app, proof.openid)
+                if unionid:
+                    await self._link(app, replace(proof, unionid=unionid))
+        except GatewayError as trouble:
+            self._asked.pop((app.appid, proof.openid), None)
+            log.warning("login.unionid_not_asked", appid=app.appid, **told(trouble))
+        except Exception as fault:
+            log.exception("login.unionid_not_asked", exc_info=False, exception=trace_of(fault))
+
+    def _remember(self, key: tuple[str, str], now: datetime) -> None:
+        self._asked.pop(key, None)
+        self._asked[key] = now
+        if len(self._asked) > MOST_REMEMBERED:
+            del self._asked[next(iter(self._asked))]
