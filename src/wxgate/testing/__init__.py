@@ -1,6 +1,7 @@
 """Test your own application against WeChat in a box.
 
     wechat      a whole world around your gateway: WeChat, a platform, an account that authorised it, users
+    browser     a browser without scripts, and WeChat's own with what befalls its cookies
     PushClient  seals pushes for any ASGI application or address, ours or another's, and opens the answers
     fixtures    two pytest fixtures on them; nothing but that module imports pytest
 
@@ -9,15 +10,19 @@ temporary folder.
 """
 
 from wxgate.testing.answers import Answer, Seen
+from wxgate.testing.browser import Browser, PhoneBrowser, WeChatBrowser
 from wxgate.testing.pushing import PushClient, SealedPush
 from wxgate.testing.world import WeChatAccount, WeChatUser, World, wechat
 
 __all__ = [
     "Answer",
+    "Browser",
+    "PhoneBrowser",
     "PushClient",
     "SealedPush",
     "Seen",
     "WeChatAccount",
+    "WeChatBrowser",
     "WeChatUser",
     "World",
     "wechat",

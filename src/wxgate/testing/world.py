@@ -24,6 +24,7 @@ from wxgate.gateway import Gateway
 from wxgate.protocol.envelope import Format, Mode
 from wxgate.secret import AppSecret, EncodingAESKey, PushToken, Secret
 from wxgate.testing.answers import Answer, Seen
+from wxgate.testing.browser import Browser, WeChatBrowser
 
 PATIENCE = 10.0
 """Seconds to wait for what happens beside the test, such as a customer-service message."""
@@ -53,11 +54,16 @@ class WeChatAccount:
 
 @dataclass(frozen=True, slots=True)
 class WeChatUser:
-    """A person who follows an account."""
+    """A person who follows an account; `id` is their name in the emulator."""
 
     openid: str
     account: WeChatAccount
     _world: "World"
+    id: str = ""
+
+    def browser(self, **options: Any) -> WeChatBrowser:
+        """Open WeChat's browser on this person's phone; `options` are those of `WeChatBrowser`."""
+        return self._world.browser(self.id, **options)
 
     async def says(self, content: str) -> Answer:
         """Write a text, and return what WeChat made of the gateway's answer."""
@@ -132,7 +138,15 @@ class World:
         """Let somebody new follow an account; WeChat's report of that is not pushed."""
         followed = account or self.account
         made = await self.control("POST", "users", nickname=nickname, follows=[followed.appid])
-        return WeChatUser(made["openids"][followed.appid], followed, self)
+        return WeChatUser(made["openids"][followed.appid], followed, self, made["id"])
+
+    def browser(self, user: str, **options: Any) -> WeChatBrowser:
+        """Open WeChat's browser on the phone of a user of the emulator."""
+        return WeChatBrowser(user, self.emulator.url, now=self.emulator.clock.now, **options)
+
+    def computer(self, **options: Any) -> Browser:
+        """Open an ordinary browser on a computer."""
+        return Browser(None, self.emulator.url, now=self.emulator.clock.now, **options)
 
     async def add_account(
         self,
