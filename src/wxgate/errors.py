@@ -19,6 +19,7 @@ GatewayError
 │   ├── ComponentTokenRejected  42006 or 40001/40014/42001 on the component API
 │   ├── TicketRejected          61005 61006: the ticket is expired or invalid
 │   ├── CodeRejected            61009 61010: the authorization code is foreign, used or expired
+│   ├── LoginCodeRejected       40029 40163 41008 42003: the code of a login is used, expired or nobody's
 │   ├── RefreshTokenRejected    61023: the refresh token is not the current one
 │   ├── NotAuthorizedByAccount  61003: the account never authorised us, or took it back
 │   ├── IpNotRegistered         61004 40164: our egress IP is not on the allow-list
@@ -226,6 +227,10 @@ class TicketRejected(WeChatError):
 
 class CodeRejected(WeChatError):
     """The authorization code is foreign (61009), used or expired (61010)."""
+
+
+class LoginCodeRejected(WeChatError):
+    """The code of a login is used (40163), expired (42003), missing (41008) or nobody's (40029)."""
 
 
 class RefreshTokenRejected(WeChatError):

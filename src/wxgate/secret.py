@@ -13,6 +13,8 @@ SECRET_FORMS = re.compile(
     r"|(?<=access_token=)[^&\s\"']+"
     r"|(?<=secret=)[^&\s\"']+"
     r"|(?<=[?&]code=)[^&\s\"']+"
+    r"|(?<=js_code=)[^&\s\"']+"
+    r"|\bwx(?:c|at|rt|cs)_[A-Za-z0-9_-]{43}"
     r"|\b\d{1,4}_[A-Za-z0-9_-]{60,}"
     r"|(?<=\bwxg_[0-9a-f]{12}_)[A-Za-z0-9_-]{20,}"
 )
@@ -140,3 +142,35 @@ class ApiKey(Secret):
 
 class ClientSecret(Secret):
     """What a relying party shows at the token endpoint."""
+
+
+class OAuthCode(Secret):
+    """A code that WeChat gave a browser or a mini program: it says who somebody is, once, within minutes."""
+
+
+class UserToken(AccessToken):
+    """A person's access token, which a code was exchanged for; good for the sns API only."""
+
+
+class UserRefreshToken(Secret):
+    """The refresh token that comes with a UserToken."""
+
+
+class SessionKey(Secret):
+    """A mini program's session_key, which never leaves the gateway."""
+
+
+class LoginState(Secret):
+    """The `state` of one attempt to log in."""
+
+
+class BrowserKey(Secret):
+    """What a browser shows at its callback, so that nobody else can end an attempt that it began."""
+
+
+class SessionId(Secret):
+    """The id of a session, as the browser's cookie holds it."""
+
+
+class Presence(Secret):
+    """The value that lives as long as the browser's process: its loss tells that WeChat was restarted."""

@@ -30,8 +30,6 @@ SHARING = {
         "links",
         "login_attempts",
         "login_identities",
-        "login_plans",
-        "login_races",
         "login_realms",
         "login_sessions",
         "platforms",

@@ -27,10 +27,12 @@ class WeChatApi:
         body: bytes = b"",
         content_type: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
+        once: bool = False,
     ) -> Answer:
         """Call one path; raise the WeChatError leaf for an errcode, UpstreamError when there is no answer.
 
-        `json` is sent as raw UTF-8, because several APIs refuse escaped text (40033, 47002).
+        `json` is sent as raw UTF-8, because several APIs refuse escaped text (40033, 47002). A call that
+        spends a single-use value is made `once`.
         """
         headers: Mapping[str, str] = {}
         if json is not None:
@@ -40,6 +42,6 @@ class WeChatApi:
             headers = {"Content-Type": content_type}
         path = "/" + path.lstrip("/")
         response = await self._transport.send(
-            Request(method, self._base_url + path, query or {}, headers, body, timeout)
+            Request(method, self._base_url + path, query or {}, headers, body, timeout, once)
         )
         return decode(response.status, response.body, response.content_type, path=path)

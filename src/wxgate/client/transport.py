@@ -27,6 +27,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
     timeout: float = DEFAULT_TIMEOUT
+    once: bool = False
+    """Never send it twice, whatever becomes of the connection: it spends a single-use value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class HttpTransport:
                 proxy=self._proxy,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=request.timeout),
+                middlewares=(_once,) if request.once else (),
             ) as answer:
                 body = bytearray()
                 async for chunk in answer.content.iter_any():
@@ -99,6 +102,23 @@ class HttpTransport:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+class _Dropped(aiohttp.ClientError):
+    """The connection broke after the request may have gone out."""
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep the client from repeating a GET by itself when a connection breaks, as it does otherwise.
+
+    It repeats for these two errors and no others, and not where nothing was connected.
+    """
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _Dropped(_reason(error)) from None
 
 
 def _reason(error: BaseException) -> str:

@@ -16,6 +16,7 @@ from wxgate.server.api import Api
 from wxgate.server.asgi import ASGIApp, Receive, Scope, Send, send_plain
 from wxgate.server.authorize import AuthorizePages
 from wxgate.server.health import Health
+from wxgate.server.login.routes import LoginRoutes
 from wxgate.server.management.app import Management
 from wxgate.server.node import Node
 from wxgate.server.pushes import Pushes
@@ -96,6 +97,7 @@ def _pages(node: Node) -> Starlette:
             Route("/readyz", health.readyz),
             Route("/metrics", health.metrics),
             *AuthorizePages(node).routes(),
+            *LoginRoutes(node).routes(),
         ],
         exception_handlers={Exception: _no_trace},
     )

@@ -60,11 +60,19 @@ class ExplainingApi(WeChatApi):
         body: bytes = b"",
         content_type: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
+        once: bool = False,
     ) -> Answer:
         """Call one path; the body names who calls, and for whom."""
         try:
             return await super().call(
-                method, path, query=query, json=json, body=body, content_type=content_type, timeout=timeout
+                method,
+                path,
+                query=query,
+                json=json,
+                body=body,
+                content_type=content_type,
+                timeout=timeout,
+                once=once,
             )
         except WeChatError as error:
             await self._explainer.explain(error, *_parties(json))

@@ -63,6 +63,7 @@ from wxgate.server.calls import Calls
 from wxgate.server.delivering import Delivering
 from wxgate.server.explainer import ExplainedTokens, Explainer, ExplainingApi
 from wxgate.server.follow import FollowedClock
+from wxgate.server.login.parts import Login
 from wxgate.server.metrics import Metrics
 from wxgate.server.receiving import make_reception
 from wxgate.server.release_tests import make_release_testing
@@ -120,6 +121,7 @@ class Node:
     delivering: Delivering
     push_recorder: PushRecorder
     replays: Replays
+    login: Login
 
     @classmethod
     async def open(
@@ -407,6 +409,16 @@ class Node:
             delivering,
             push_recorder,
             replays,
+            Login.make(
+                settings,
+                store.login,
+                api=api,
+                registry=registry,
+                keeper=keeper,
+                metrics=metrics,
+                clock=clock,
+                holder=holder,
+            ),
         )  # fmt: skip
 
     async def close(self) -> None:

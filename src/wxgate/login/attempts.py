@@ -1,0 +1,75 @@
+"""One try to log in: the state machine, and what every request that comes back to it gets (P1, P5).
+
+    PENDING ──claim, by one request──> EXCHANGING ──finish──> DONE, with an outcome for a minute
+
+WeChat calls back twice, people go back and reload: what comes after the first call waits for its outcome
+and gets the same. A claim whose holder has died is never taken again, for its code may be spent; whoever
+comes then starts again.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from wxgate.login.records import Attempt, AttemptState
+from wxgate.secret import BrowserKey, equal, fingerprint
+
+LIFETIME = timedelta(minutes=10)
+"""How long somebody may take at WeChat; a QR code is shown for five."""
+
+OUTCOME_KEPT = timedelta(seconds=60)
+"""How long the outcome is given again."""
+
+LEASE = timedelta(seconds=30)
+"""How long an exchange may take: two calls to WeChat, one of them perhaps after a new token."""
+
+WAIT_SECONDS = 3.0
+"""How long the second of two calls waits for the outcome of the first."""
+
+POLL_SECONDS = 0.1
+
+MOST_RESTARTS = 1
+
+
+class Step(StrEnum):
+    """What a request that comes back from WeChat gets."""
+
+    UNKNOWN = "unknown"
+    """There is no such attempt (any more)."""
+    STRANGER = "stranger"
+    """Another browser began it: nobody is ever logged in here."""
+    WRONG_ACCOUNT = "wrong_account"
+    """WeChat names another account than the one that was asked for."""
+    CLAIM = "claim"
+    """It is the first: exchange the code."""
+    WAIT = "wait"
+    """Another request is at it."""
+    REPLAY = "replay"
+    """It is done: the same answer once more."""
+    AGAIN = "again"
+    """Too late, or the holder died: on to the goal with the session there is, else from the start."""
+
+
+def judge_callback(
+    attempt: Attempt | None, browser_key: BrowserKey | None, now: datetime, *, account_fits: bool = True
+) -> Step:
+    """Decide what a request that comes back gets."""
+    if attempt is None:
+        return Step.UNKNOWN
+    if browser_key is None or not equal(fingerprint(browser_key), attempt.browser_hash):
+        return Step.STRANGER
+    if not account_fits:
+        return Step.WRONG_ACCOUNT
+    match attempt.state:
+        case AttemptState.PENDING:
+            return Step.CLAIM if now < attempt.expires_at else Step.AGAIN
+        case AttemptState.EXCHANGING:
+            alive = attempt.lease_until is not None and now < attempt.lease_until
+            return Step.WAIT if alive else Step.AGAIN
+        case AttemptState.DONE:
+            fresh = attempt.finished_at is not None and now < attempt.finished_at + OUTCOME_KEPT
+            return Step.REPLAY if fresh and attempt.outcome is not None else Step.AGAIN
+
+
+def may_restart(attempt: Attempt) -> bool:
+    """Tell whether another try may follow by itself."""
+    return attempt.restarts < MOST_RESTARTS

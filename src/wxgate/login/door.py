@@ -1,0 +1,189 @@
+"""The one door: whoever comes is let in, sent to WeChat, shown a page or refused; what comes back is settled.
+
+    open ── a session satisfies ──> Enter
+      │                                     WeChat
+      └── attempt stored, 303 ─────────────────┐
+                                               v
+    goal <── session, outcome kept <── claim, exchange <── back (perhaps twice)
+
+Who wanted the login says what comes after it: a `Finisher` for each purpose.
+"""
+
+from dataclasses import replace
+
+from wxgate.clock import Clock
+from wxgate.errors import NotFound
+from wxgate.login.browsers import Entrance, Obstacle, choose
+from wxgate.login.entering import Entering
+from wxgate.login.ports import Identities, Realms
+from wxgate.login.records import Acr, Mode, Realm, Session
+from wxgate.login.returning import Returned, Returning
+from wxgate.login.sessions import Terms, Verdict, judge
+from wxgate.login.starting import Begun, Starter
+from wxgate.login.visits import (
+    NO_COOKIES,
+    Answer,
+    Cookies,
+    Demand,
+    Enter,
+    Leave,
+    Page,
+    Prompt,
+    Refuse,
+    Show,
+    Visitor,
+)
+
+MOST_LOOPS = 2
+"""How many hops to WeChat within a minute nobody has to tap for: a third one means that no cookie stays."""
+
+
+class Door:
+    """Lets people in."""
+
+    def __init__(
+        self,
+        *,
+        realms: Realms,
+        identities: Identities,
+        entering: Entering,
+        starter: Starter,
+        returning: Returning,
+        clock: Clock,
+    ) -> None:
+        self._realms = realms
+        self._identities = identities
+        self._entering = entering
+        self._starter = starter
+        self._returning = returning
+        self._clock = clock
+
+    async def open(self, demand: Demand, visitor: Visitor) -> Answer:
+        """Answer somebody who wants to be logged in."""
+        realm = await self._realm(demand.realm)
+        entrance = await self.entrance(demand, visitor)
+        session, verdict = await self.look(realm, demand, visitor, entrance)
+        if verdict is Verdict.GO and session is not None:
+            await self._entering.touch(session, demand.limits or realm.limits, self._clock.now())
+            # The cookie has come back, so this browser is in no loop.
+            return Enter(session, Cookies(loops=0) if visitor.loops else NO_COOKIES)
+        if not visitor.top_level:
+            word = "reauth_required" if verdict is Verdict.REAUTH_401 else "login_required"
+            return Refuse(word, "only a page that is opened can be sent to WeChat")
+        if isinstance(entrance, Obstacle):
+            return _blocked(demand, entrance)
+        if session is not None and verdict is Verdict.SILENT_HOP:
+            entrance = _silent(entrance, demand, session)
+        return _held_back(realm, demand, visitor, entrance) or await self._leave(demand, visitor, entrance)
+
+    async def begin(self, demand: Demand, visitor: Visitor, entrance: Entrance) -> Begun:
+        """Begin an attempt without sending anybody anywhere: for a page that embeds WeChat's QR code."""
+        return await self._starter.begin(
+            entrance.app,
+            entrance.mode,
+            demand.goal,
+            visitor,
+            force_popup=Prompt.CONSENT in demand.prompt and entrance.mode is Mode.CONSENT,
+        )
+
+    async def back(self, returned: Returned, visitor: Visitor) -> Leave:
+        """Settle what comes back from WeChat."""
+        return await self._returning.back(returned, visitor)
+
+    async def entrance(self, demand: Demand, visitor: Visitor) -> Entrance | Obstacle:
+        """Choose the app that somebody would log in by now."""
+        return choose(
+            visitor.browser,
+            await self._realms.apps(demand.realm),
+            named=demand.app,
+            mode=demand.mode,
+            profile=demand.profile or Prompt.CONSENT in demand.prompt or _is_strong(_least(demand)),
+        )
+
+    async def look(
+        self, realm: Realm, demand: Demand, visitor: Visitor, entrance: Entrance | Obstacle
+    ) -> tuple[Session | None, Verdict]:
+        """Judge the session that a browser shows."""
+        held = visitor.at(realm.name)
+        session = await self._entering.held(realm.name, held)
+        terms = Terms(
+            app=entrance.app.name if isinstance(entrance, Entrance) else None,
+            prompt=demand.prompt,
+            max_age=demand.max_age,
+            acr=_least(demand),
+        )
+        verdict = judge(
+            session,
+            held,
+            visitor.browser,
+            demand.limits or realm.limits,
+            terms,
+            self._clock.now(),
+            top_level=visitor.top_level,
+        )
+        if session is not None and verdict is Verdict.GO and await self._lacks_name(demand, visitor, session):
+            verdict = Verdict.LOGIN
+        return session, verdict
+
+    async def _lacks_name(self, demand: Demand, visitor: Visitor, session: Session) -> bool:
+        """Tell whether a nickname is wanted that only a consent would bring."""
+        silent = session.acr is Acr.SILENT and visitor.browser.is_wechat and demand.mode is not Mode.SILENT
+        if not demand.profile or not silent or Prompt.NONE in demand.prompt:
+            return False
+        subject = await self._identities.subject(session.realm, session.sub)
+        return subject is not None and not subject.profile.nickname
+
+    async def _leave(self, demand: Demand, visitor: Visitor, entrance: Entrance) -> Leave:
+        begun = await self.begin(demand, visitor, entrance)
+        loops = 0 if demand.tapped else visitor.loops + 1
+        return Leave(begun.url, replace(begun.cookies, loops=loops))
+
+    async def _realm(self, name: str) -> Realm:
+        realm = await self._realms.realm(name)
+        if realm is None:
+            raise NotFound(f"no realm {name} here; `wxgate login realm list` shows them")
+        return realm
+
+
+def _held_back(realm: Realm, demand: Demand, visitor: Visitor, entrance: Entrance) -> Show | Refuse | None:
+    """Keep somebody from WeChat where that needs a tap, would show something, or could go on for ever."""
+    logged_out = visitor.at(realm.name).logged_out
+    unseen = visitor.browser.is_wechat and entrance.mode is Mode.SILENT
+    in_a_loop = not demand.tapped and visitor.loops >= MOST_LOOPS
+    if Prompt.NONE in demand.prompt:
+        if not unseen or logged_out or not realm.silent or in_a_loop:
+            return Refuse("login_required")
+        return None
+    facts = {"app": entrance.app.name, "mode": entrance.mode.value}
+    if entrance.mode is Mode.SCAN:
+        return Show(Page.SCAN, facts)
+    if not demand.tapped and (logged_out or (unseen and not realm.silent)):
+        return Show(Page.TAP, facts)
+    return Show(Page.LOOP, facts) if in_a_loop else None
+
+
+def _blocked(demand: Demand, obstacle: Obstacle) -> Show | Refuse:
+    if Prompt.NONE in demand.prompt:
+        return Refuse("login_required")
+    page = Page.OPEN_IN_WECHAT if obstacle is Obstacle.OPEN_IN_WECHAT else Page.NO_APP
+    return Show(page, {"app": demand.app or ""})
+
+
+def _silent(entrance: Entrance, demand: Demand, session: Session) -> Entrance:
+    """Ask silently where only the presence is gone: what the session proves besides has not changed."""
+    if entrance.mode is not Mode.CONSENT or demand.prompt - {Prompt.NONE} or demand.max_age is not None:
+        return entrance
+    least = _least(demand)
+    strong = least is None or session.acr.satisfies(least)
+    return Entrance(Mode.SILENT, entrance.app) if strong else entrance
+
+
+def _least(demand: Demand) -> Acr | None:
+    """Return how strong a proof is asked for; whoever asks for a consent does not want a silent one."""
+    if demand.mode is Mode.CONSENT and not _is_strong(demand.acr):
+        return Acr.CONSENT
+    return demand.acr
+
+
+def _is_strong(acr: Acr | None) -> bool:
+    return acr is not None and not Acr.SILENT.satisfies(acr)

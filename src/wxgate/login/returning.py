@@ -1,0 +1,207 @@
+"""What comes back from WeChat: one request exchanges the code, all others get the same answer (P5).
+
+The answer is always a redirect. The address that it answers holds a code, so no page is ever shown there.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from wxgate.clock import Clock
+from wxgate.errors import StorageError
+from wxgate.login.attempts import LEASE, POLL_SECONDS, WAIT_SECONDS, Step, judge_callback, may_restart
+from wxgate.login.entering import Entering
+from wxgate.login.finishing import CANCELLED, REFUSALS, SNAPSHOT, Finisher, Places
+from wxgate.login.ports import Attempts, Realms
+from wxgate.login.records import App, Attempt, Mode, Outcome, Purpose
+from wxgate.login.sessions import Terms, Verdict, judge
+from wxgate.login.starting import Starter
+from wxgate.login.telling import Listener
+from wxgate.login.visits import Cookies, Leave, Page, Visitor
+from wxgate.login.wechat import STARTS_AGAIN, Failure, LoginFailed, WeChatLogin
+from wxgate.protocol.tokens import DIRECT_ISSUER
+from wxgate.secret import LoginState, OAuthCode, Presence, SessionId, fingerprint
+
+log = structlog.get_logger("wxgate.login")
+
+DENIED = "authdeny"
+"""What some of WeChat's clients send for a code when a person says no."""
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What WeChat's redirect says; `account` is there on behalf of one."""
+
+    state: LoginState
+    code: OAuthCode | None
+    account: str | None = None
+
+
+class Returning:
+    """Settles what comes back."""
+
+    def __init__(
+        self,
+        *,
+        realms: Realms,
+        attempts: Attempts,
+        entering: Entering,
+        wechat: WeChatLogin,
+        starter: Starter,
+        finishers: Mapping[Purpose, Finisher],
+        places: Places,
+        listener: Listener,
+        clock: Clock,
+        holder: str,
+        wait_seconds: float = WAIT_SECONDS,
+    ) -> None:
+        self._realms = realms
+        self._attempts = attempts
+        self._entering = entering
+        self._wechat = wechat
+        self._starter = starter
+        self._finishers = finishers
+        self._places = places
+        self._listener = listener
+        self._clock = clock
+        self._holder = holder
+        self._wait_seconds = wait_seconds
+
+    async def back(self, returned: Returned, visitor: Visitor) -> Leave:
+        """Settle one request that came back."""
+        attempt, step = await self._wait(returned, visitor)
+        if attempt is not None and step is Step.CLAIM:
+            now = self._clock.now()
+            if await self._attempts.claim(
+                attempt.state_hash, holder=self._holder, now=now, lease_until=now + LEASE
+            ):
+                return await self._settle(attempt, returned, visitor)
+            attempt, step = await self._wait(returned, visitor)
+        if attempt is None or step in (Step.UNKNOWN, Step.STRANGER, Step.WRONG_ACCOUNT):
+            return self._turn_away(attempt, step)
+        if step is Step.REPLAY and (answer := await self._replay(attempt)) is not None:
+            self._listener.attempt(attempt.app, attempt.mode, "replayed")
+            return answer
+        self._listener.attempt(attempt.app, attempt.mode, "late")
+        return await self._again(attempt, visitor)
+
+    async def _wait(self, returned: Returned, visitor: Visitor) -> tuple[Attempt | None, Step]:
+        """Look where the attempt stands; while another request is at it, for a moment."""
+        waited = 0.0
+        while True:
+            attempt = await self._attempts.load(fingerprint(returned.state))
+            fits = attempt is None or await self._account_fits(attempt, returned)
+            step = judge_callback(attempt, visitor.browser_key, self._clock.now(), account_fits=fits)
+            if step is not Step.WAIT or waited >= self._wait_seconds:
+                return attempt, step
+            await asyncio.sleep(POLL_SECONDS)
+            waited += POLL_SECONDS
+
+    async def _account_fits(self, attempt: Attempt, returned: Returned) -> bool:
+        """Check the `appid` that WeChat appends where a platform logs in on behalf."""
+        app = await self._realms.app(attempt.app)
+        if app is None:
+            return True
+        if returned.account is None:
+            on_behalf = app.issuer != DIRECT_ISSUER and attempt.mode in (Mode.SILENT, Mode.CONSENT)
+            return returned.code is None or not on_behalf
+        return returned.account == app.appid
+
+    def _turn_away(self, attempt: Attempt | None, step: Step) -> Leave:
+        app, mode = (attempt.app, attempt.mode) if attempt is not None else ("", Mode.SILENT)
+        self._listener.attempt(app, mode, step)
+        log.info("login.turned_away", why=step.value, app=app)
+        return Leave(self._places.ended(Page.TROUBLE, step, attempt))
+
+    async def _settle(self, attempt: Attempt, returned: Returned, visitor: Visitor) -> Leave:
+        """Exchange the code of an attempt that is ours alone, and write down how it ended."""
+        realm, app = await self._realms.realm(attempt.realm), await self._realms.app(attempt.app)
+        if realm is None or app is None:
+            return await self._refuse(attempt, Failure.UNAVAILABLE)
+        if returned.code is None or returned.code.reveal() == DENIED:
+            return await self._refuse(attempt, CANCELLED)
+        try:
+            proof = await self._wechat.prove(app, attempt.mode, returned.code)
+        except LoginFailed as failed:
+            return await self._failed(attempt, app, failed, visitor)
+        if proof.snapshot:
+            return await self._refuse(attempt, SNAPSHOT)
+        entered = await self._entering.enter(realm, proof, visitor, self._clock.now())
+        location = await self._finishers[attempt.goal.purpose].arrived(attempt.goal, entered.session)
+        await self._finish(attempt, Outcome("session", location, entered.session_id, entered.presence))
+        return Leave(location, entered.cookies)
+
+    async def _failed(self, attempt: Attempt, app: App, failed: LoginFailed, visitor: Visitor) -> Leave:
+        log.warning(
+            "login.failed", app=app.name, appid=app.appid, why=failed.failure.value, error=str(failed)
+        )
+        if failed.failure is Failure.UNAVAILABLE:
+            await self._listener.app_unavailable(app, str(failed))
+        if failed.failure not in STARTS_AGAIN or not may_restart(attempt):
+            return await self._refuse(attempt, failed.failure)
+        answer = await self._restart(attempt, app, visitor)
+        await self._finish(attempt, Outcome("restarted", answer.url))
+        return answer
+
+    async def _refuse(self, attempt: Attempt, why: str) -> Leave:
+        location = await self._without(attempt, why)
+        await self._finish(attempt, Outcome(str(why), location))
+        return Leave(location)
+
+    async def _without(self, attempt: Attempt, why: str) -> str:
+        """Say where the browser goes without a session."""
+        refusal = REFUSALS[why]
+        finisher = self._finishers[attempt.goal.purpose]
+        elsewhere = await finisher.refused(attempt.goal, refusal.word, refusal.description)
+        return elsewhere or self._places.ended(refusal.page, str(why), attempt)
+
+    async def _finish(self, attempt: Attempt, outcome: Outcome) -> None:
+        """Keep the outcome for whoever comes back once more; the first is answered in any case."""
+        try:
+            kept = await self._attempts.finish(
+                attempt.state_hash, holder=self._holder, outcome=outcome, now=self._clock.now()
+            )
+        except StorageError as error:
+            log.warning("login.outcome_not_kept", app=attempt.app, error=str(error))
+            kept = False
+        self._listener.attempt(attempt.app, attempt.mode, outcome.word if kept else "overtaken")
+
+    async def _replay(self, attempt: Attempt) -> Leave | None:
+        """Give the outcome again; None where its session has ended since, which nobody gets back."""
+        if (outcome := attempt.outcome) is None:
+            return None
+        if outcome.session_id is None or outcome.presence is None:
+            return Leave(outcome.location)
+        session = await self._entering.session(outcome.session_id)
+        if session is None or session.ended_at is not None:
+            return None
+        cookies = Cookies(
+            realm=attempt.realm,
+            session=SessionId.of(outcome.session_id),
+            session_until=session.expires_at,
+            presence=Presence.of(outcome.presence),
+            logged_out=False,
+        )
+        return Leave(outcome.location, cookies)
+
+    async def _again(self, attempt: Attempt, visitor: Visitor) -> Leave:
+        """Go on after an attempt that is over: with the session there is, else once more, else not."""
+        realm, app = await self._realms.realm(attempt.realm), await self._realms.app(attempt.app)
+        if realm is None or app is None:
+            return Leave(await self._without(attempt, Failure.UNAVAILABLE))
+        held, now = visitor.at(realm.name), self._clock.now()
+        session = await self._entering.held(realm.name, held)
+        verdict = judge(session, held, visitor.browser, realm.limits, Terms(app=app.name), now)
+        if session is not None and verdict is Verdict.GO:
+            return Leave(await self._finishers[attempt.goal.purpose].arrived(attempt.goal, session))
+        if held.logged_out or not may_restart(attempt):
+            return Leave(await self._without(attempt, Failure.EXPIRED_CODE))
+        return await self._restart(attempt, app, visitor)
+
+    async def _restart(self, attempt: Attempt, app: App, visitor: Visitor) -> Leave:
+        begun = await self._starter.begin(
+            app, attempt.mode, attempt.goal, visitor, restarts=attempt.restarts + 1
+        )
+        return Leave(begun.url, begun.cookies)

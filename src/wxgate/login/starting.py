@@ -1,0 +1,65 @@
+"""The start of an attempt: stored, and bound to a browser, before anybody is sent to WeChat."""
+
+from dataclasses import dataclass
+
+from wxgate.clock import Clock
+from wxgate.login.attempts import LIFETIME
+from wxgate.login.ports import Attempts
+from wxgate.login.records import App, Attempt, Goal, Mode
+from wxgate.login.values import Random, make_browser_key, make_state
+from wxgate.login.visits import Cookies, Visitor
+from wxgate.login.wechat import WeChatLogin
+from wxgate.secret import LoginState, fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An attempt that is stored, and what the browser needs to go through with it."""
+
+    app: App
+    mode: Mode
+    state: LoginState
+    url: str
+    cookies: Cookies
+
+
+class Starter:
+    """Begins attempts."""
+
+    def __init__(self, attempts: Attempts, wechat: WeChatLogin, clock: Clock, random: Random) -> None:
+        self._attempts = attempts
+        self._wechat = wechat
+        self._clock = clock
+        self._random = random
+
+    async def begin(
+        self,
+        app: App,
+        mode: Mode,
+        goal: Goal,
+        visitor: Visitor,
+        *,
+        restarts: int = 0,
+        force_popup: bool = False,
+    ) -> Begun:
+        """Store an attempt and make the link to WeChat's page.
+
+        A browser keeps the key it has, so that its tabs do not put each other out.
+        """
+        state = make_state(self._random)
+        key = visitor.browser_key or make_browser_key(self._random)
+        now = self._clock.now()
+        attempt = Attempt(
+            state_hash=fingerprint(state),
+            browser_hash=fingerprint(key),
+            realm=app.realm,
+            app=app.name,
+            mode=mode,
+            goal=goal,
+            started_at=now,
+            expires_at=now + LIFETIME,
+            restarts=restarts,
+        )
+        await self._attempts.create(attempt)
+        url = self._wechat.link(app, mode, state, force_popup=force_popup)
+        return Begun(app, mode, state, url, Cookies(realm=app.realm, browser_key=key))

@@ -1,0 +1,163 @@
+"""Login, put together: every service of it once, for one node."""
+
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Self, TypeVar
+from urllib.parse import urlencode
+
+import structlog
+
+from wxgate.client.api import WeChatApi
+from wxgate.client.sns import SnsApi
+from wxgate.clock import Clock
+from wxgate.custody.keeper import TokenKeeper
+from wxgate.custody.registry import Registry
+from wxgate.custody.sources import component_key
+from wxgate.login.addresses import CALLBACK
+from wxgate.login.attempts import WAIT_SECONDS
+from wxgate.login.door import Door
+from wxgate.login.entering import Entering
+from wxgate.login.finishing import Finisher, ToPage
+from wxgate.login.identities import People
+from wxgate.login.records import App, Attempt, Conflict, Mode, Purpose
+from wxgate.login.returning import Returning
+from wxgate.login.starting import Starter
+from wxgate.login.values import Random
+from wxgate.login.visits import Page
+from wxgate.login.wechat import WeChatAddresses, WeChatLogin
+from wxgate.secret import AccessToken, AppSecret, ComponentToken
+from wxgate.server.metrics import Metrics
+from wxgate.settings import Settings
+from wxgate.store.login import LoginStore
+
+T = TypeVar("T")
+
+log = structlog.get_logger("wxgate.login")
+
+
+class CustodyCredentials:
+    """Redeems codes with what custody has."""
+
+    def __init__(self, registry: Registry, keeper: TokenKeeper) -> None:
+        self._registry = registry
+        self._keeper = keeper
+
+    async def secret(self, app: App) -> AppSecret:
+        """Find an app's own secret: its own, else that of the direct account."""
+        return app.secret or (await self._registry.require_direct(app.appid)).secret
+
+    async def using(self, platform: str, call: Callable[[ComponentToken], Awaitable[T]]) -> T:
+        """Call with a platform's token; when WeChat rejects it, renew it by proof and replay once."""
+
+        async def with_token(token: AccessToken) -> T:
+            return await call(ComponentToken.of(token))
+
+        return await self._keeper.using(component_key(platform), with_token)
+
+
+class Counting:
+    """Counts and logs what happens at the door."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    async def conflict(self, conflict: Conflict) -> None:
+        """Log a conflict."""
+        log.warning("identity.conflict", realm=conflict.realm, kept=conflict.kept, other=conflict.other)
+
+    async def app_unavailable(self, app: App, reason: str) -> None:
+        """Log that nobody can log in by an app."""
+        log.error("login.app_unavailable", app=app.name, appid=app.appid, reason=reason)
+
+    def attempt(self, app: str, mode: Mode, outcome: str) -> None:
+        """Count the end of an attempt."""
+        self._metrics.login_attempts.labels(app, mode, outcome).inc()
+
+    def session(self, realm: str, event: str) -> None:
+        """Count what became of a session."""
+        self._metrics.login_sessions.labels(realm, event).inc()
+
+
+class OwnPages:
+    """The addresses of the door's own pages."""
+
+    def __init__(self, base: str) -> None:
+        self._base = base
+
+    def ended(self, page: Page, why: str, attempt: Attempt | None) -> str:
+        """Return the address of the page that says how an attempt ended."""
+        pairs = {"why": why}
+        if attempt is not None:
+            pairs["app"] = attempt.app
+            for name in ("return_to", "lang"):
+                if attempt.goal.purpose is Purpose.PAGE and name in attempt.goal.data:
+                    pairs[name] = attempt.goal.data[name]
+        return f"{self._base}/login/ended/{page}?{urlencode(pairs)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The services of login; `finishers` takes those of other purposes."""
+
+    store: LoginStore
+    door: Door
+    entering: Entering
+    people: People
+    starter: Starter
+    wechat: WeChatLogin
+    sns: SnsApi
+    credentials: CustodyCredentials
+    listener: Counting
+    finishers: dict[Purpose, Finisher]
+    random: Random
+
+    @classmethod
+    def make(
+        cls,
+        settings: Settings,
+        store: LoginStore,
+        *,
+        api: WeChatApi,
+        registry: Registry,
+        keeper: TokenKeeper,
+        metrics: Metrics,
+        clock: Clock,
+        holder: str,
+        random: Random = os.urandom,
+        wait_seconds: float = WAIT_SECONDS,
+    ) -> Self:
+        """Put login together on a store."""
+        base = settings.public_base_url
+        sns = SnsApi(api)
+        credentials = CustodyCredentials(registry, keeper)
+        listener = Counting(metrics)
+        wechat = WeChatLogin(sns, credentials, WeChatAddresses(settings.open_base_url, base + CALLBACK))
+        people = People(store.identities, listener, random)
+        entering = Entering(store.sessions, people, listener, random)
+        starter = Starter(store.attempts, wechat, clock, random)
+        finishers: dict[Purpose, Finisher] = {Purpose.PAGE: ToPage(base)}
+        returning = Returning(
+            realms=store.realms,
+            attempts=store.attempts,
+            entering=entering,
+            wechat=wechat,
+            starter=starter,
+            finishers=finishers,
+            places=OwnPages(base),
+            listener=listener,
+            clock=clock,
+            holder=holder,
+            wait_seconds=wait_seconds,
+        )
+        door = Door(
+            realms=store.realms,
+            identities=store.identities,
+            entering=entering,
+            starter=starter,
+            returning=returning,
+            clock=clock,
+        )
+        return cls(
+            store, door, entering, people, starter, wechat, sns, credentials, listener, finishers, random
+        )
