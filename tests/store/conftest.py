@@ -30,6 +30,8 @@ SHARING = {
         "links",
         "login_attempts",
         "login_identities",
+        "login_plans",
+        "login_races",
         "login_realms",
         "login_sessions",
         "platforms",

@@ -76,6 +76,7 @@ async def test_a_client_takes_its_codes_and_grants_along(store: Store) -> None:
     login = store.login
     await login.realms.put_client(CLIENT)
     other = replace(ACCESS, token_hash="other", client="wxcl_other")
+    await login.sessions.create(SESSION)
     await login.codes.put(CODE)
     await login.grants.put([ACCESS, other])
     assert await login.realms.remove_client("wxcl_shop")

@@ -200,14 +200,14 @@ async def test_the_clients_of_a_session_are_known_after_their_grants_are_forgott
     login = store.login
     await login.sessions.create(SESSION)
     await login.grants.put([ACCESS, REFRESH, replace(REFRESH, token_hash="r2", client="wxcl_b")])
-    await login.grants.put([replace(ACCESS, token_hash="a2", sid="sid-other", client="wxcl_c")])
+    await login.grants.put([replace(ACCESS, token_hash="a2", sid="no-session", client="wxcl_c")])
     assert await login.grants.clients_of("sid-1") == ["wxcl_b", "wxcl_shop"]
     assert await login.grants.clients_of("sid-1", GrantKind.ACCESS) == ["wxcl_shop"]
     assert await login.grants.prune(expired_before=after(3600)) == 0
     assert await login.grants.prune(expired_before=after(3601)) == 4
     assert await login.grants.clients_of("sid-1") == ["wxcl_b", "wxcl_shop"]
     assert await login.grants.clients_of("sid-1", GrantKind.REFRESH) == []
-    assert await login.grants.clients_of("sid-other") == []
+    assert await login.grants.clients_of("no-session") == []
 
 
 async def test_signing_keys_are_listed_oldest_first_until_they_are_retired(store: Store) -> None:

@@ -5,12 +5,12 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, exists, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
 
 from wxgate.login.records import Grant, GrantKind
 from wxgate.store.database import Database
 from wxgate.store.login_tables import codes, grants, session_clients, sessions
-from wxgate.store.steps import delete_in_steps
+from wxgate.store.steps import delete_in_steps, lock_some
 from wxgate.store.upsert import insert_for
 
 table = grants.c
@@ -60,16 +60,15 @@ class SqlGrants:
             return sorted((await connection.scalars(query)).all())
 
     async def prune(self, *, expired_before: datetime) -> int:
-        """Delete old grants; which clients a session has had stays as long as the session."""
-        deleted = await delete_in_steps(self._database, grants, table.expires_at < expired_before)
-        pair = session_clients.c
-        left = exists().where(table.sid == pair.sid, table.client == pair.client)
-        over = ~exists().where(sessions.c.sid == pair.sid) & ~left
-        await delete_in_steps(self._database, session_clients, over)
-        return deleted
+        """Delete old grants; which clients a session has had stays."""
+        return await delete_in_steps(self._database, grants, table.expires_at < expired_before)
 
     async def _revoke(self, whose: ColumnElement[bool], now: datetime) -> int:
-        return await self._database.batch(partial(_revoke, whose=whose, now=now))
+        """Revoke until nothing is left: who has waited for a replacement has not seen its grants yet."""
+        revoked = 0
+        while some := await self._database.batch(partial(_revoke_some, whose=whose, now=now)):
+            revoked += some
+        return revoked
 
 
 def _put(connection: Connection, new: Sequence[Grant]) -> None:
@@ -83,10 +82,15 @@ def _put(connection: Connection, new: Sequence[Grant]) -> None:
     for row in rows:
         row["revoked_at"] = row["revoked_at"] or replayed.get(row["family"])
     connection.execute(grants.insert(), rows)
-    if pairs := sorted({(grant.sid, grant.client) for grant in new if grant.sid}):
-        noted = insert_for(connection, session_clients).values(
-            [{"sid": sid, "client": client} for sid, client in pairs]
-        )
+    _note_clients(connection, sorted({(grant.sid, grant.client) for grant in new}))
+
+
+def _note_clients(connection: Connection, pairs: Sequence[tuple[str, str]]) -> None:
+    """Remember which clients have grants of which sessions, for as long as the sessions are kept."""
+    query = select(sessions.c.sid).where(sessions.c.sid.in_([sid for sid, _ in pairs]))
+    kept = set(connection.scalars(query))
+    if rows := [{"sid": sid, "client": client} for sid, client in pairs if sid in kept]:
+        noted = insert_for(connection, session_clients).values(rows)
         connection.execute(noted.on_conflict_do_nothing())
 
 
@@ -104,15 +108,11 @@ def _replace(connection: Connection, token_hash: str, new: Sequence[Grant], now:
     return True
 
 
-def _revoke(connection: Connection, whose: ColumnElement[bool], now: datetime) -> int:
-    """Revoke until nothing is left: what waited for a replacement to be committed has not seen its grants."""
-    live = select(table.token_hash).where(whose, table.revoked_at.is_(None))
-    locked = live.order_by(table.token_hash).with_for_update()
-    revoked = 0
-    while hashes := list(connection.scalars(locked)):
-        theirs = update(grants).where(table.token_hash.in_(hashes)).values(revoked_at=now)
-        revoked += connection.execute(theirs).rowcount
-    return revoked
+def _revoke_some(connection: Connection, whose: ColumnElement[bool], now: datetime) -> int:
+    hashes = list(connection.scalars(lock_some(grants, and_(whose, table.revoked_at.is_(None)))))
+    if hashes:
+        connection.execute(update(grants).where(table.token_hash.in_(hashes)).values(revoked_at=now))
+    return len(hashes)
 
 
 def _row(grant: Grant) -> dict[str, Any]:

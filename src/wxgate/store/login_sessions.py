@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Row, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
 
 from wxgate.login.records import Acr, Mode, Session
 from wxgate.store.database import Database
-from wxgate.store.login_identities import whole_person
+from wxgate.store.login_identities import aliases_of
 from wxgate.store.login_tables import session_clients, sessions
-from wxgate.store.steps import delete_in_steps
+from wxgate.store.steps import delete_in_steps, lock_some
 
 table = sessions.c
 
@@ -88,19 +89,17 @@ class SqlSessions:
         """End sessions; a subject's are those of its aliases too. What has expired is not told of."""
         conditions = [table.realm == realm, table.ended_at.is_(None), table.expires_at > now]
         if sub is not None:
-            conditions.append(or_(table.sub == sub, table.sub.in_(whole_person(realm, sub))))
+            conditions.append(table.sub.in_(await self._whole_person(realm, sub)))
         if client is not None:
             theirs = select(session_clients.c.sid).where(session_clients.c.client == client)
             conditions.append(table.sid.in_(theirs))
         if app is not None:
             conditions.append(table.app == app)
-        # Locked in one order, so that two who end many do not block each other.
-        found = select(table.id_hash).where(*conditions).order_by(table.id_hash).with_for_update()
-        async with self._database.write() as connection:
-            ids = list((await connection.scalars(found)).all())
-            ended = update(sessions).where(table.id_hash.in_(ids), table.ended_at.is_(None))
-            rows = await connection.execute(ended.values(ended_at=now, end_reason=reason).returning(*table))
-            return sorted(map(_read, rows.all()), key=lambda session: session.sid)
+        work = partial(_end_some, condition=and_(*conditions), reason=reason, now=now)
+        ended: list[Session] = []
+        while some := await self._database.batch(work):
+            ended += some
+        return sorted(ended, key=lambda session: session.sid)
 
     async def live(
         self, realm: str, *, sub: str | None = None, now: datetime, after: str = "", limit: int = 100
@@ -113,23 +112,40 @@ class SqlSessions:
             .limit(limit)
         )
         if sub is not None:
-            query = query.where(or_(table.sub == sub, table.sub.in_(whole_person(realm, sub))))
+            query = query.where(table.sub.in_(await self._whole_person(realm, sub)))
         async with self._database.read() as connection:
             return [_read(row) for row in (await connection.execute(query)).all()]
 
     async def prune(self, *, ended_before: datetime) -> int:
         """Delete old sessions, and which clients they had."""
-        over = or_(
-            and_(table.ended_at.is_not(None), table.ended_at < ended_before), table.expires_at < ended_before
-        )
-        old = select(table.sid).where(over)
-        await delete_in_steps(self._database, session_clients, session_clients.c.sid.in_(old))
-        return await delete_in_steps(self._database, sessions, over)
+        deleted = 0
+        for over in (
+            and_(table.ended_at.is_not(None), table.ended_at < ended_before),
+            table.expires_at < ended_before,
+        ):
+            theirs = session_clients.c.sid.in_(select(table.sid).where(over))
+            await delete_in_steps(self._database, session_clients, theirs)
+            deleted += await delete_in_steps(self._database, sessions, over)
+        return deleted
+
+    async def _whole_person(self, realm: str, sub: str) -> Sequence[str]:
+        async with self._database.read() as connection:
+            return [sub, *await connection.scalars(aliases_of(realm, sub))]
 
     async def _first(self, condition: Any) -> Session | None:
         async with self._database.read() as connection:
             row = (await connection.execute(select(sessions).where(condition))).first()
         return _read(row) if row is not None else None
+
+
+def _end_some(
+    connection: Connection, condition: ColumnElement[bool], reason: str, now: datetime
+) -> Sequence[Session]:
+    ids = list(connection.scalars(lock_some(sessions, condition)))
+    if not ids:
+        return []
+    mine = update(sessions).where(table.id_hash.in_(ids)).values(ended_at=now, end_reason=reason)
+    return [_read(row) for row in connection.execute(mine.returning(*table)).all()]
 
 
 def _row(session: Session) -> dict[str, Any]:
