@@ -34,6 +34,7 @@ SHARING = {
         "login_races",
         "login_realms",
         "login_sessions",
+        "login_trouble",
         "platforms",
         "policies",
         "push_log",

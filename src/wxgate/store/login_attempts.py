@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row, select, update
 
 from wxgate.custody.vault import Vault
+from wxgate.errors import ConfigError
 from wxgate.login.records import Attempt, AttemptState, Goal, Mode, Outcome, Purpose
 from wxgate.secret import Secret
 from wxgate.store.database import Database
@@ -94,8 +95,13 @@ class SqlAttempts:
         }
         return self._seals.seal(Secret(json.dumps(plain)), "outcome", state_hash)
 
-    def _open(self, sealed: bytes, state_hash: str) -> Outcome:
-        plain = json.loads(self._seals.open(sealed, "outcome", state_hash))
+    def _open(self, sealed: bytes, state_hash: str) -> Outcome | None:
+        """Open an outcome; one whose key is gone is gone, which is what comes of every outcome soon."""
+        try:
+            plain = json.loads(self._seals.open(sealed, "outcome", state_hash))
+        except ConfigError as error:
+            self._seals.tell_shut(state_hash, error)
+            return None
         session_id, presence = plain["session_id"], plain["presence"]
         return Outcome(
             plain["word"],
