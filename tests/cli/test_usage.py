@@ -14,6 +14,8 @@ from wxgate.errors import GatewayError, IpNotRegistered, TicketMissing, Upstream
 
 CHANGES = ("set-secret", "rename", "rotate-key", "retire-key", "remove")
 
+LOGIN_CHANGES = ("add", "list", "remove", "set", "show")
+
 COMMANDS = tuple(
     tuple(words.split())
     for words in (
@@ -41,6 +43,11 @@ COMMANDS = tuple(
             "push list",
             "replies set",
             "replies show",
+            "login check",
+            *(f"login {kind} {what}" for kind in ("realm", "app", "client") for what in LOGIN_CHANGES),
+            "login client rotate-secret",
+            *(f"login subject {what}" for what in ("conflicts", "forget", "list", "merge", "show")),
+            *("login session end", "login session list"),
             *(f"event {what}" for what in ("forget", "list", "replay", "show")),
             *(
                 f"subscriber {what}"

@@ -25,6 +25,7 @@ from wxgate.cli import (
     invite,
     keys,
     listen,
+    login,
     migrate,
     platform,
     push,
@@ -60,6 +61,7 @@ app.add_typer(account.app, name="account", rich_help_panel="Set up")
 app.add_typer(client.app, name="client", rich_help_panel="Set up")
 app.add_typer(subscriber.app, name="subscriber", rich_help_panel="Set up")
 app.add_typer(replies.app, name="replies", rich_help_panel="Set up")
+app.add_typer(login.app, name="login", rich_help_panel="Set up")
 app.command("apply", rich_help_panel="Set up")(apply.apply)
 app.command("export", rich_help_panel="Set up")(export.export)
 app.command("import", rich_help_panel="Set up")(import_.import_)

@@ -12,7 +12,7 @@ import structlog
 
 from wxgate.clock import Clock
 from wxgate.errors import ConfigError, NotFound
-from wxgate.login.ports import Realms
+from wxgate.login.ports import Identities, Realms
 from wxgate.login.records import App, AppKind, Client, Realm, SessionLimits
 from wxgate.login.registration import (
     KnownAccount,
@@ -36,26 +36,28 @@ SECRET_PREFIX = "wxcs_"  # noqa: S105 - how ours begin
 ID_BYTES = 8
 SECRET_BYTES = 32
 
+Known = Callable[[str], Awaitable[KnownAccount]]
+"""Tells what the gateway knows of an appid."""
+
 FIRST_REALM = "main"
 """What the realm is called that is made with the first app, where nobody has named one."""
 
 
 class LoginConfiguration:
-    """Makes, changes and removes what people log in with; errors say what to do instead.
-
-    `known` tells what the gateway knows of an appid.
-    """
+    """Makes, changes and removes what people log in with; errors say what to do instead."""
 
     def __init__(
         self,
         realms: Realms,
+        identities: Identities,
         clock: Clock,
         *,
-        known: Callable[[str], Awaitable[KnownAccount]],
+        known: Known,
         hex_of: Callable[[int], str] = secrets.token_hex,
         text_of: Callable[[int], str] = secrets.token_urlsafe,
     ) -> None:
         self._realms = realms
+        self._identities = identities
         self._clock = clock
         self.known = known
         self._hex_of = hex_of
@@ -116,10 +118,11 @@ class LoginConfiguration:
         """Remove a realm with everything in it: without `force` only an empty one."""
         realm = await self.require_realm(name)
         apps, clients = await self._realms.apps(name), await self._realms.clients(name)
-        if (apps or clients) and not force:
+        people = await self._identities.subjects(name, limit=1)
+        if (apps or clients or people) and not force:
             raise ConfigError(
-                f"realm {name} has {len(apps)} apps and {len(clients)} clients; removing it ends their "
-                "logins and forgets its people for ever. Say --yes (or ?force=true) if that is meant"
+                f"realm {name} has apps ({len(apps)}), clients ({len(clients)}) or people; removing it ends "
+                "their logins and forgets everybody for ever. Say --yes (or ?force=true) if that is meant"
             )
         await self._realms.remove_realm(name)
         log.info("login.realm_removed", realm=name)

@@ -23,6 +23,16 @@ Ended = Callable[[Sequence[Session]], Awaitable[object]]
 """Hears which sessions have ended, to tell the applications."""
 
 
+def telling(listeners: Sequence[Ended]) -> Ended:
+    """Make one listener of those that are there when something is told."""
+
+    async def tell(sessions: Sequence[Session]) -> None:
+        for listener in listeners:
+            await listener(sessions)
+
+    return tell
+
+
 class Whose(StrEnum):
     """Whose sessions are ended together."""
 

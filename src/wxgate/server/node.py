@@ -63,6 +63,7 @@ from wxgate.server.calls import Calls
 from wxgate.server.delivering import Delivering
 from wxgate.server.explainer import ExplainedTokens, Explainer, ExplainingApi
 from wxgate.server.follow import FollowedClock
+from wxgate.server.login.known import make_known
 from wxgate.server.login.parts import Login
 from wxgate.server.metrics import Metrics
 from wxgate.server.receiving import make_reception
@@ -345,8 +346,20 @@ class Node:
             },
             on_removed=lambda kind, count: metrics.removed.labels(kind).inc(count),
         )
+        login = Login.make(
+            settings,
+            store.login,
+            api=api,
+            registry=registry,
+            keeper=keeper,
+            known=make_known(targets, accounts, store.platforms),
+            metrics=metrics,
+            clock=clock,
+            holder=holder,
+        )
         runner = Runner(
             retention=retention,
+            login=login.upkeep,
             code_audits=code_audits,
             key_uses=key_uses,
             renewals=renewals,
@@ -409,16 +422,7 @@ class Node:
             delivering,
             push_recorder,
             replays,
-            Login.make(
-                settings,
-                store.login,
-                api=api,
-                registry=registry,
-                keeper=keeper,
-                metrics=metrics,
-                clock=clock,
-                holder=holder,
-            ),
+            login,
         )  # fmt: skip
 
     async def close(self) -> None:

@@ -25,6 +25,7 @@ from wxgate.events.reception import Reception
 from wxgate.events.records import Event, EventKind
 from wxgate.events.release_testing import ReleaseTesting
 from wxgate.events.retention import Keeper
+from wxgate.login.upkeep import LoginUpkeep
 from wxgate.protocol.messages import parse_message
 from wxgate.protocol.pushes import parse_component_event
 from wxgate.secret import trace_of
@@ -73,6 +74,7 @@ class Runner:
         code_audits: CodeAudits,
         delivering: Delivering,
         retention: Keeper,
+        login: LoginUpkeep,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -91,6 +93,7 @@ class Runner:
         self._code_audits = code_audits
         self._delivering = delivering
         self._retention = retention
+        self._login = login
         self._clock = clock
         self._tasks: list[asyncio.Task[None]] = []
         self._slow: dict[str, asyncio.Task[None]] = {}
@@ -141,9 +144,11 @@ class Runner:
             self._begin("positions", self._store.event_log.newest_position)
             self._begin("audits of code", self._code_audits.sweep)
             self._begin("old claims of messages", self._reception.forget_claims)
+            self._begin("outcomes of logins", self._login.forget_outcomes)
             steps += (self._keeper.note_uses, self._key_uses.write)
         if self._ticks % RETENTION_TICKS == 0:
             self._begin("retention", self._retention.tend)
+            self._begin("old logins", self._login.tend)
         self._ticks += 1
         for step in steps:
             await _quietly(step)

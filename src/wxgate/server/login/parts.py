@@ -16,6 +16,7 @@ from wxgate.custody.registry import Registry
 from wxgate.custody.sources import component_key
 from wxgate.login.addresses import CALLBACK
 from wxgate.login.attempts import WAIT_SECONDS
+from wxgate.login.configuration import Known, LoginConfiguration
 from wxgate.login.door import Door
 from wxgate.login.entering import Entering
 from wxgate.login.finishing import Finisher, ToPage
@@ -23,6 +24,8 @@ from wxgate.login.identities import People
 from wxgate.login.records import App, Attempt, Conflict, Mode, Purpose
 from wxgate.login.returning import Returning
 from wxgate.login.starting import Starter
+from wxgate.login.subjects import Ended, Subjects, telling
+from wxgate.login.upkeep import LoginUpkeep
 from wxgate.login.values import Random
 from wxgate.login.visits import Page
 from wxgate.login.wechat import WeChatAddresses, WeChatLogin
@@ -98,7 +101,10 @@ class OwnPages:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """The services of login; `finishers` takes those of other purposes."""
+    """The services of login.
+
+    `finishers` takes those of other purposes, and `ended` who is to hear of sessions that an operator ended.
+    """
 
     store: LoginStore
     door: Door
@@ -111,6 +117,10 @@ class Login:
     listener: Counting
     finishers: dict[Purpose, Finisher]
     random: Random
+    configuration: LoginConfiguration
+    subjects: Subjects
+    upkeep: LoginUpkeep
+    ended: list[Ended]
 
     @classmethod
     def make(
@@ -121,6 +131,7 @@ class Login:
         api: WeChatApi,
         registry: Registry,
         keeper: TokenKeeper,
+        known: Known,
         metrics: Metrics,
         clock: Clock,
         holder: str,
@@ -158,6 +169,36 @@ class Login:
             returning=returning,
             clock=clock,
         )
+        ended: list[Ended] = []
         return cls(
-            store, door, entering, people, starter, wechat, sns, credentials, listener, finishers, random
+            store,
+            door,
+            entering,
+            people,
+            starter,
+            wechat,
+            sns,
+            credentials,
+            listener,
+            finishers,
+            random,
+            LoginConfiguration(store.realms, store.identities, clock, known=known),
+            Subjects(
+                store.realms,
+                store.identities,
+                store.sessions,
+                store.grants,
+                clock,
+                on_ended=telling(ended),
+            ),
+            LoginUpkeep(
+                attempts=store.attempts,
+                sessions=store.sessions,
+                codes=store.codes,
+                grants=store.grants,
+                scans=store.scans,
+                clock=clock,
+                on_removed=lambda kind, count: metrics.removed.labels(kind).inc(count),
+            ),
+            ended,
         )

@@ -5,6 +5,7 @@ and what is written down of it is decided here, before and around it.
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cache
 from typing import Any, cast
@@ -38,6 +39,7 @@ from wxgate.server.management import (
     clients,
     configuration,
     events,
+    login,
     platforms,
     quotas,
     reconciling,
@@ -126,10 +128,16 @@ class Management:
             client.id,
             name,
             issuer=str(given.get("platform", "")),
-            account=str(given.get("appid", "")),
+            account=_target(given),
             ip=client_ip(scope, self._node.settings.proxies),
             outcome=str(status),
         )
+
+
+def _target(given: Mapping[str, str]) -> str:
+    """Name what a request was about: an account, or what stands in its address under /v1/login/."""
+    names = ("appid", "sub", "sid", "app", "realm")
+    return next((str(given[name])[:64] for name in names if name in given), "")
 
 
 @cache
@@ -175,6 +183,7 @@ def _make_routes(node: Node) -> FastAPI:
         subscribers,
         events,
         replies,
+        login,
     ):
         app.include_router(module.make_router(node), prefix="/v1", dependencies=[Depends(check_given)])
     app.openapi = openapi  # type: ignore[method-assign]  # this is how FastAPI takes another one
