@@ -21,6 +21,7 @@ from wxgate.emulator.faults import Action, Fault, Faults, Stage
 from wxgate.emulator.oauth_pages import OAuthPages
 from wxgate.emulator.pages import Pages
 from wxgate.emulator.pushes import Pusher
+from wxgate.emulator.qr_pages import QrPages
 from wxgate.emulator.rendering import Renderer
 from wxgate.emulator.schedule import TicketSchedule
 from wxgate.emulator.wire import ShowTransport, cut, cut_in_the_middle
@@ -38,6 +39,12 @@ class Emulator:
         self.actor = Actor(world, self.pusher)
         self.schedule = TicketSchedule(world, self.actor, self.pusher)
         self.forgets: list[Callable[[], None]] = []  # what pages remember of the world before a reset
+        self.held: list[Callable[[], None]] = [self.faults.remove]  # what makes callers wait
+
+    def let_go(self) -> None:
+        """Let go of every caller that waits, so that the end is not held up."""
+        for release in self.held:
+            release()
 
     def reset(self, seed: int | None = None, scenario: str | None = None) -> None:
         """Make everything new: the world, the logs, the faults."""
@@ -87,12 +94,15 @@ def create_app(
         scenarios.play(emulator.world, scenario)
     render = Renderer(lang)
     oauth = OAuthPages(emulator.world, render)
-    emulator.forgets.append(oauth.clear)
+    qr = QrPages(emulator.world, render)
+    emulator.forgets += [oauth.clear, qr.wake]
+    emulator.held.append(qr.let_go)
     app = EmulatorApp(
         routes=[
             Mount("/_emulator", routes=Control(emulator).routes()),
             *Pages(emulator.world, emulator.actor, emulator.pusher, render).routes(),
             *oauth.routes(),
+            *qr.routes(),
             Route("/{path:path}", Api(emulator)),
         ],
         lifespan=emulator.running,

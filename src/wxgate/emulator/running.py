@@ -50,7 +50,7 @@ class RunningEmulator:
     ) -> None:
         """Let go of whatever hangs and stop serving."""
         await self.http.close()
-        self.emulator.faults.remove()
+        self.emulator.let_go()
         await self._stack.aclose()
 
     async def control(self, method: str, path: str, data: Any = None, /, **query: str) -> Any:
