@@ -1,6 +1,7 @@
 """The seam to the network: what comes back, what cannot, and that no failure tells a token."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from urllib.parse import parse_qsl
@@ -134,3 +135,58 @@ def test_a_request_does_not_print_what_it_carries() -> None:
         "POST", "https://api.example.com/x", {"access_token": SECRET}, {"X": SECRET}, SECRET.encode()
     )
     assert SECRET not in repr(request)
+
+
+class Hanging:
+    """A server that answers one request on each connection and hangs up on the next one unanswered."""
+
+    def __init__(self, *, good: int) -> None:
+        self._good = good
+        self.asked: list[str] = []
+
+    async def __aenter__(self) -> "Hanging":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/sns/x"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(self._good):
+            self.asked.append((await reader.readuntil(b"\r\n\r\n")).split()[1].decode())
+            writer.write(whole(b"{}"))
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            self.asked.append((await reader.readuntil(b"\r\n\r\n")).split()[1].decode())
+        writer.close()
+
+
+@pytest.mark.parametrize("good", [0, 1], ids=["a new connection breaks", "a kept connection breaks"])
+async def test_what_spends_a_code_is_sent_once_whatever_becomes_of_the_connection(
+    transport: HttpTransport, good: int
+) -> None:
+    async with Hanging(good=good) as server:
+        for _ in range(good):
+            await transport.send(Request("GET", server.url, {"first": "1"}))
+        with pytest.raises(UpstreamError, match="no answer from") as failed:
+            await transport.send(Request("GET", server.url, {"code": SECRET}, once=True))
+    assert [path for path in server.asked if "code" in path] == [f"/sns/x?code={SECRET}"]
+    assert failed.value.sent
+    assert SECRET not in str(failed.value)
+
+
+async def test_the_client_repeats_other_gets_by_itself(transport: HttpTransport) -> None:
+    """What `once` is there against: should this ever change, the tests above prove nothing any more."""
+    async with Hanging(good=0) as server:
+        with pytest.raises(UpstreamError):
+            await transport.send(Request("GET", server.url, {"code": SECRET}))
+    assert len(server.asked) == 2
+
+
+async def test_what_is_sent_once_and_cannot_connect_has_spent_nothing(transport: HttpTransport) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with pytest.raises(UpstreamError, match="cannot connect") as failed:
+        await transport.send(Request("GET", f"http://127.0.0.1:{port}/", {"code": SECRET}, once=True))
+    assert not failed.value.sent

@@ -5,12 +5,10 @@ person = scene.wechat(await scene.person("小明"))
 page = await person.get(scene.start("shop", "/healthz"))
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 from tests.cast import add_direct, authorized_account
@@ -18,9 +16,7 @@ from tests.harness import World
 from wxgate.login.records import App, AppKind, Client, Realm
 from wxgate.protocol.tokens import DIRECT_ISSUER
 from wxgate.secret import AppSecret, Secret, fingerprint
-
-if TYPE_CHECKING:
-    from wxgate.testing.browser import Browser, PhoneBrowser, WeChatBrowser
+from wxgate.testing.browser import Browser, PhoneBrowser, WeChatBrowser
 
 REALM = "shops"
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,20 +52,14 @@ class Scene:
 
     def wechat(self, person: str, **more: Any) -> WeChatBrowser:
         """Open WeChat's browser on somebody's phone."""
-        from wxgate.testing.browser import WeChatBrowser
-
         return WeChatBrowser(person, self.world.emulator.url, now=self._now, **more)
 
     def desktop(self, person: str | None = None, **more: Any) -> Browser:
         """Open a browser on a computer; whose phone scans its codes is `person`."""
-        from wxgate.testing.browser import Browser
-
         return Browser(person, self.world.emulator.url, now=self._now, **more)
 
     def phone(self, **more: Any) -> PhoneBrowser:
         """Open a phone's own browser."""
-        from wxgate.testing.browser import PhoneBrowser
-
         return PhoneBrowser(None, self.world.emulator.url, now=self._now, **more)
 
     async def openid(self, person: str, app: App) -> str:

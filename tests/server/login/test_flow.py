@@ -9,8 +9,6 @@ import pytest
 from tests.harness import Harness
 from tests.login.scene import Scene, set_scene
 
-pytest.importorskip("wxgate.testing.browser")
-
 
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
