@@ -34,7 +34,13 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.answer.set()
-        self.backfill = Backfill(self.store.login.identities, self.clock, ask=self.ask, link=self.link)
+        self.backfill = Backfill(
+            self.store.login.identities,
+            self.clock,
+            apps=self.store.login.realms.app,
+            ask=self.ask,
+            link=self.link,
+        )
 
     async def ask(self, app: App, openid: str) -> str | None:
         """Answer as user/info does."""
@@ -45,21 +51,21 @@ class Stage:
             raise known
         return known
 
-    async def link(self, app: App, proof: Proof) -> None:
+    async def link(self, realm: Realm, proof: Proof, now: datetime) -> None:
         """Link what came in one answer."""
         names = [Name(IdentityKind.OPENID, proof.appid, proof.openid)]
         if proof.unionid:
-            names.append(Name(IdentityKind.UNIONID, app.realm, proof.unionid))
+            names.append(Name(IdentityKind.UNIONID, realm.name, proof.unionid))
         _, found = await self.store.login.identities.resolve(
-            app.realm, names, new_sub=f"u_{proof.openid}", profile=Profile(), now=self.clock.now()
+            realm.name, names, new_sub=f"u_{proof.openid}", profile=Profile(), now=now
         )
         self.conflicts += found
 
-    async def logs_in(self, proof: Proof = PROOF, realm: Realm = REALM, app: App = SHOP) -> str:
+    async def logs_in(self, proof: Proof = PROOF, realm: Realm = REALM) -> str:
         """Log somebody in, and wait for what happens behind it."""
-        await self.link(app, proof)
+        await self.link(realm, proof, self.clock.now())
         sub = f"u_{proof.openid}"
-        self.backfill.logged_in(realm, app, proof, sub)
+        self.backfill.logged_in(realm, proof, sub)
         await self.backfill.settle()
         return sub
 
@@ -100,19 +106,19 @@ async def test_who_does_not_follow_is_asked_about_once_a_day(stage: Stage) -> No
 
 
 @pytest.mark.parametrize(
-    ("proof", "realm", "app"),
+    ("proof", "realm"),
     [
-        (PROOF, replace(REALM, unionid_backfill=False), SHOP),
-        (replace(PROOF, unionid="union-ann"), REALM, SHOP),
-        (replace(PROOF, snapshot=True), REALM, SHOP),
-        (PROOF, REALM, replace(SHOP, kind=AppKind.WEBSITE)),
+        (PROOF, replace(REALM, unionid_backfill=False)),
+        (replace(PROOF, unionid="union-ann"), REALM),
+        (replace(PROOF, mode=Mode.QR), REALM),
+        (replace(PROOF, app="removed"), REALM),
     ],
-    ids=["not_wanted", "known", "snapshot", "no_account_to_follow"],
+    ids=["not_wanted", "known", "no_account_to_follow", "no_such_app"],
 )
 async def test_nothing_is_asked_where_there_is_nothing_to_fill_in(
-    stage: Stage, proof: Proof, realm: Realm, app: App
+    stage: Stage, proof: Proof, realm: Realm
 ) -> None:
-    await stage.logs_in(proof, realm, app)
+    await stage.logs_in(proof, realm)
     assert stage.asked == []
 
 
@@ -128,8 +134,8 @@ async def test_a_login_never_hears_of_a_failure(stage: Stage, fault: Exception) 
 
 async def test_a_login_does_not_wait_for_the_answer(stage: Stage) -> None:
     stage.answer.clear()
-    await stage.link(SHOP, PROOF)
-    stage.backfill.logged_in(REALM, SHOP, PROOF, "u_o-ann")
+    await stage.link(REALM, PROOF, START)
+    stage.backfill.logged_in(REALM, PROOF, "u_o-ann")
     assert await stage.sub_of("union-ann") is None
     stage.unionids["o-ann"] = "union-ann"
     stage.answer.set()
@@ -138,7 +144,7 @@ async def test_a_login_does_not_wait_for_the_answer(stage: Stage) -> None:
 
 
 async def test_two_subjects_that_meet_stay_apart_and_are_told_of(stage: Stage) -> None:
-    await stage.link(SHOP, replace(PROOF, openid="o-old", unionid="union-ann"))
+    await stage.link(REALM, replace(PROOF, openid="o-old", unionid="union-ann"), START)
     stage.unionids["o-ann"] = "union-ann"
     await stage.logs_in()
     [found] = stage.conflicts

@@ -9,7 +9,7 @@ from wxgate.clock import ManualClock
 from wxgate.custody.vault import KeyRing, Vault
 from wxgate.errors import ConfigError
 from wxgate.login.openid_import import BATCH, OpenidImport, Progress, Result, read_pairs
-from wxgate.login.records import IdentityKind, Name, Profile, Realm
+from wxgate.login.records import Conflict, IdentityKind, Name, Profile, Realm
 from wxgate.store import Store
 
 START = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -39,13 +39,22 @@ async def of(store: Store, name: Name) -> str | None:
     return (await store.login.identities.find("main", [name])).get(name)
 
 
-def importer(store: Store, calls: list[Sequence[str]], refused: str = "") -> OpenidImport:
+def importer(
+    store: Store,
+    calls: list[Sequence[str]],
+    refused: str = "",
+    told: list[Conflict] | None = None,
+) -> OpenidImport:
     async def convert(from_appid: str, to_appid: str, openids: Sequence[str]) -> Mapping[str, str]:
         assert (from_appid, to_appid) == (OLD, NEW)
         calls.append(openids)
         return {old: f"new-{old}" for old in openids if old != refused}
 
-    return OpenidImport(store.login.identities, ManualClock(START), convert=convert)
+    async def hear(conflicts: Sequence[Conflict]) -> None:
+        if told is not None:
+            told.extend(conflicts)
+
+    return OpenidImport(store.login.identities, ManualClock(START), convert=convert, on_conflicts=hear)
 
 
 async def last(progress: AsyncIterator[Progress]) -> Progress:
@@ -79,8 +88,11 @@ async def test_a_dry_run_says_what_would_come_of_it_and_changes_nothing(store: S
     assert dry.results == expected
     assert await of(store, openid(NEW, "new-o-1")) is None
     assert not await store.login.identities.conflicts("main")
-    assert (await last(importer(store, []).by_wechat("main", OLD, NEW))).results == expected
+    told: list[Conflict] = []
+    done = await last(importer(store, [], told=told).by_wechat("main", OLD, NEW))
+    assert done.results == expected
     [conflict] = await store.login.identities.conflicts("main")
+    assert told == [conflict]
     assert {conflict.kept, conflict.other} == {"u_3", "u_other"}
 
 

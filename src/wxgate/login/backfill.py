@@ -15,7 +15,7 @@ import structlog
 from wxgate.clock import Clock
 from wxgate.errors import GatewayError, told
 from wxgate.login.ports import Identities
-from wxgate.login.records import App, AppKind, IdentityKind, Proof, Realm
+from wxgate.login.records import App, IdentityKind, Mode, Proof, Realm
 from wxgate.secret import trace_of
 
 log = structlog.get_logger("wxgate.login")
@@ -24,6 +24,9 @@ ASK_AGAIN = timedelta(days=1)
 """How long it is believed that there is nothing to be had: most who do not follow do not follow tomorrow."""
 
 MOST_REMEMBERED = 10_000
+
+WITH_FOLLOWERS = frozenset({Mode.SILENT, Mode.CONSENT, Mode.SCAN})
+"""The ways of logging in by an account that can be followed."""
 
 AT_ONCE = 10
 """How many are asked about at the same time; the rest waits."""
@@ -43,28 +46,30 @@ class Backfill:
         identities: Identities,
         clock: Clock,
         *,
+        apps: Callable[[str], Awaitable[App | None]],
         ask: AskUnionid,
-        link: Callable[[App, Proof], Awaitable[object]],
+        link: Callable[[Realm, Proof, datetime], Awaitable[object]],
     ) -> None:
         self._identities = identities
         self._clock = clock
+        self._apps = apps
         self._ask = ask
         self._link = link
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._asked: dict[tuple[str, str], datetime] = {}
 
-    def logged_in(self, realm: Realm, app: App, proof: Proof, sub: str) -> None:
+    def logged_in(self, realm: Realm, proof: Proof, sub: str) -> None:
         """Hear of a login; whatever is to be done about it happens later."""
-        if not realm.unionid_backfill or app.kind is not AppKind.OFFICIAL or proof.unionid or proof.snapshot:
+        if not realm.unionid_backfill or proof.mode not in WITH_FOLLOWERS or proof.unionid:
             return
         now = self._clock.now()
-        key = (app.appid, proof.openid)
+        key = (proof.appid, proof.openid)
         asked = self._asked.get(key)
         if (asked is not None and now - asked < ASK_AGAIN) or len(self._tasks) >= MOST_WAITING:
             return
         self._remember(key, now)
-        task = asyncio.create_task(self._fill_in(realm, app, proof, sub), name="unionid of a follower")
+        task = asyncio.create_task(self._fill_in(realm, proof, sub), name="unionid of a follower")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -78,18 +83,19 @@ class Backfill:
             task.cancel()
         await self.settle()
 
-    async def _fill_in(self, realm: Realm, app: App, proof: Proof, sub: str) -> None:
+    async def _fill_in(self, realm: Realm, proof: Proof, sub: str) -> None:
         try:
             async with self._turn:
                 known = await self._identities.names(realm.name, sub)
-                if any(each.name.kind is IdentityKind.UNIONID for each in known):
+                app = await self._apps(proof.app)
+                if app is None or any(each.name.kind is IdentityKind.UNIONID for each in known):
                     return
                 unionid = await self._ask(app, proof.openid)
                 if unionid:
-                    await self._link(app, replace(proof, unionid=unionid))
+                    await self._link(realm, replace(proof, unionid=unionid), self._clock.now())
         except GatewayError as trouble:
-            self._asked.pop((app.appid, proof.openid), None)
-            log.warning("login.unionid_not_asked", appid=app.appid, **told(trouble))
+            self._asked.pop((proof.appid, proof.openid), None)
+            log.warning("login.unionid_not_asked", appid=proof.appid, **told(trouble))
         except Exception as fault:
             log.exception("login.unionid_not_asked", exc_info=False, exception=trace_of(fault))
 

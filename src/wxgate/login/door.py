@@ -18,6 +18,7 @@ from wxgate.login.entering import Entering
 from wxgate.login.ports import Identities, Realms
 from wxgate.login.records import Acr, Mode, Realm, Session
 from wxgate.login.returning import Returned, Returning
+from wxgate.login.scan_entering import ScanEntrance
 from wxgate.login.sessions import Terms, Verdict, judge
 from wxgate.login.starting import Begun, Starter
 from wxgate.login.visits import (
@@ -49,6 +50,7 @@ class Door:
         entering: Entering,
         starter: Starter,
         returning: Returning,
+        scanning: ScanEntrance,
         clock: Clock,
     ) -> None:
         self._realms = realms
@@ -56,6 +58,7 @@ class Door:
         self._entering = entering
         self._starter = starter
         self._returning = returning
+        self._scanning = scanning
         self._clock = clock
 
     async def open(self, demand: Demand, visitor: Visitor) -> Answer:
@@ -74,7 +77,11 @@ class Door:
             return _blocked(demand, entrance)
         if session is not None and verdict is Verdict.SILENT_HOP:
             entrance = _silent(entrance, demand, session)
-        return _held_back(realm, demand, visitor, entrance) or await self._leave(demand, visitor, entrance)
+        if (held_back := _held_back(realm, demand, visitor, entrance)) is not None:
+            return held_back
+        if entrance.mode is Mode.SCAN:
+            return await self._scanning.show(realm, entrance.app, demand.goal, visitor)
+        return await self._leave(demand, visitor, entrance)
 
     async def begin(self, demand: Demand, visitor: Visitor, entrance: Entrance) -> Begun:
         """Begin an attempt without sending anybody anywhere: for a page that embeds WeChat's QR code."""
@@ -156,7 +163,8 @@ def _held_back(realm: Realm, demand: Demand, visitor: Visitor, entrance: Entranc
         return None
     facts = {"app": entrance.app.name, "mode": entrance.mode.value}
     if entrance.mode is Mode.SCAN:
-        return Show(Page.SCAN, facts)
+        # Nobody scans without meaning to: it needs no tap, and what it leads to is no loop.
+        return None
     if not demand.tapped and (logged_out or (unseen and not realm.silent)):
         return Show(Page.TAP, facts)
     return Show(Page.LOOP, facts) if in_a_loop else None

@@ -60,6 +60,7 @@ class Entering:
         presence. Everybody else gets a new session, and the browser's old one ends with it.
         """
         subject = await self._people.resolve(realm, proof, now)
+        self._listener.logged_in(realm, proof, subject.sub)
         held = visitor.at(realm.name)
         before = await self.held(realm.name, held)
         if before is not None and not is_live(before, realm.limits, now):

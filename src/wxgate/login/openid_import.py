@@ -14,7 +14,7 @@ from itertools import islice
 from wxgate.clock import Clock
 from wxgate.errors import ConfigError
 from wxgate.login.ports import Identities
-from wxgate.login.records import IdentityKind, Name
+from wxgate.login.records import Conflict, IdentityKind, Name
 
 BATCH = 100
 """The most openids WeChat converts in one call."""
@@ -57,10 +57,18 @@ Convert = Callable[[str, str, Sequence[str]], Awaitable[Mapping[str, str]]]
 class OpenidImport:
     """Links new openids to subjects."""
 
-    def __init__(self, identities: Identities, clock: Clock, *, convert: Convert) -> None:
+    def __init__(
+        self,
+        identities: Identities,
+        clock: Clock,
+        *,
+        convert: Convert,
+        on_conflicts: Callable[[Sequence[Conflict]], Awaitable[object]],
+    ) -> None:
         self._identities = identities
         self._clock = clock
         self._convert = convert
+        self._on_conflicts = on_conflicts
 
     async def by_wechat(
         self, realm: str, from_appid: str, to_appid: str, *, dry_run: bool = False
@@ -103,7 +111,11 @@ class OpenidImport:
         moved = await self._identities.move_openids(
             realm, from_appid=from_appid, to_appid=to_appid, openids=pairs, now=self._clock.now()
         )
-        return Counter(map(Result, moved.values()))
+        counts = Counter(map(Result, moved.values()))
+        if counts[Result.CONFLICT]:
+            # Those of before are told of again, which nobody hears twice.
+            await self._on_conflicts(await self._identities.conflicts(realm))
+        return counts
 
     async def _foretell(
         self, realm: str, from_appid: str, to_appid: str, pairs: Mapping[str, str]

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from wxgate.login.records import App, Conflict, Mode
+from wxgate.login.records import App, Conflict, Mode, Proof, Realm
 
 
 class Listener(Protocol):
@@ -18,6 +18,10 @@ class Listener(Protocol):
 
     def attempt(self, app: str, mode: Mode, outcome: str) -> None:
         """Count the end of an attempt, or of what came back to one."""
+        ...
+
+    def logged_in(self, realm: Realm, proof: Proof, sub: str) -> None:
+        """Hear that WeChat has proved who somebody is; what follows from it must not hold the login up."""
         ...
 
     def session(self, realm: str, event: str) -> None:

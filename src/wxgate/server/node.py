@@ -64,6 +64,7 @@ from wxgate.server.delivering import Delivering
 from wxgate.server.explainer import ExplainedTokens, Explainer, ExplainingApi
 from wxgate.server.follow import FollowedClock
 from wxgate.server.login.known import make_known
+from wxgate.server.login.news import make_tell
 from wxgate.server.login.parts import Login
 from wxgate.server.metrics import Metrics
 from wxgate.server.receiving import make_reception
@@ -352,7 +353,15 @@ class Node:
             api=api,
             registry=registry,
             keeper=keeper,
+            calls=calls,
             known=make_known(targets, accounts, store.platforms),
+            tell=make_tell(
+                store.inbox,
+                clock,
+                fanout_of=delivering.subscribers.matching,
+                queued=delivering.deliverer.kick,
+                heard=feed.kick,
+            ),
             metrics=metrics,
             clock=clock,
             holder=holder,
@@ -432,7 +441,12 @@ class Node:
         """
         await self.feed.close()
         await self.runner.stop()
-        await asyncio.gather(self.reception.close(), self.exchanges.close(), self.release_testing.close())
+        await asyncio.gather(
+            self.reception.close(),
+            self.exchanges.close(),
+            self.release_testing.close(),
+            self.login.close(),
+        )
         await self.delivering.close()
         await self.keeper.close()
         with contextlib.suppress(StorageError):

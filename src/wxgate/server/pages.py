@@ -16,7 +16,7 @@ from wxgate.server.texts import Lang, has_text, text
 
 STYLE = "pages.css"
 
-SCRIPTS = ("login_open.js", "login_qr.js")
+SCRIPTS = ("login_open.js", "login_qr.js", "login_scan.js")
 """Our own scripts, each in the page that needs it and in no other."""
 
 

@@ -273,7 +273,9 @@ class Pushes:
     async def _answer(
         self, keys: PushKeys, opened: OpenedPush, new: NewEvent, message: Message, arrival: Arrival
     ) -> Answer:
-        answered = await self._node.reception.answer(new, message, gone=arrival.gone)
+        # A scan of a login is the gateway's own to answer, ahead of everybody else who hears of it.
+        given = await self._node.login.chat.reply(new.appid, message)
+        answered = await self._node.reception.answer(new, message, gone=arrival.gone, given=given)
         if answered.reply is None:
             # Who is held has hung up by now; should it be a proxy that did not, WeChat has all the same.
             return Answer(SUCCESS, "held" if answered.held else "success").of(answered)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
+from wxgate.server.login.scan_texts import SCAN_TEXTS
 from wxgate.server.login.texts import LOGIN_TEXTS
 
 
@@ -51,6 +52,7 @@ def has_text(key: str) -> bool:
 
 TEXTS: Mapping[str, tuple[str, str]] = {
     **LOGIN_TEXTS,
+    **SCAN_TEXTS,
     "html_lang": ("zh-CN", "en"),
     "switch": ("English", "中文"),
     # The entry page.

@@ -1,7 +1,7 @@
 """Login, put together: every service of it once, for one node."""
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeVar
 from urllib.parse import urlencode
@@ -14,15 +14,22 @@ from wxgate.clock import Clock
 from wxgate.custody.keeper import TokenKeeper
 from wxgate.custody.registry import Registry
 from wxgate.custody.sources import component_key
+from wxgate.errors import StorageError
 from wxgate.login.addresses import CALLBACK
 from wxgate.login.attempts import WAIT_SECONDS
+from wxgate.login.backfill import Backfill
 from wxgate.login.configuration import Known, LoginConfiguration
 from wxgate.login.door import Door
 from wxgate.login.entering import Entering
 from wxgate.login.finishing import Finisher, ToPage
 from wxgate.login.identities import People
-from wxgate.login.records import App, Attempt, Conflict, Mode, Purpose
+from wxgate.login.miniprogram import MiniPrograms
+from wxgate.login.news import Tell, conflict_news
+from wxgate.login.openid_import import OpenidImport
+from wxgate.login.records import App, Attempt, Conflict, Mode, Proof, Purpose, Realm
 from wxgate.login.returning import Returning
+from wxgate.login.scan_entering import ScanEntrance
+from wxgate.login.scans import ScanLogins
 from wxgate.login.starting import Starter
 from wxgate.login.subjects import Ended, Subjects, telling
 from wxgate.login.upkeep import LoginUpkeep
@@ -30,6 +37,10 @@ from wxgate.login.values import Random
 from wxgate.login.visits import Page
 from wxgate.login.wechat import WeChatAddresses, WeChatLogin
 from wxgate.secret import AccessToken, AppSecret, ComponentToken
+from wxgate.server.calls import Calls
+from wxgate.server.login.scan_chat import ScanChat
+from wxgate.server.login.scan_parts import make_codes, make_wait
+from wxgate.server.login.upkeep import make_ask, make_convert
 from wxgate.server.metrics import Metrics
 from wxgate.settings import Settings
 from wxgate.store.login import LoginStore
@@ -60,14 +71,29 @@ class CustodyCredentials:
 
 
 class Counting:
-    """Counts and logs what happens at the door."""
+    """Counts, logs and tells what happens at the door."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, tell: Tell) -> None:
         self._metrics = metrics
+        self._tell = tell
+        self.on_login: Callable[[Realm, Proof, str], object] = lambda realm, proof, sub: None
 
     async def conflict(self, conflict: Conflict) -> None:
-        """Log a conflict."""
+        """Log a conflict and tell subscribers of it; a login does not fail because they cannot be told."""
         log.warning("identity.conflict", realm=conflict.realm, kept=conflict.kept, other=conflict.other)
+        try:
+            await self._tell(conflict_news(conflict))
+        except StorageError as trouble:
+            log.warning("identity.conflict_not_told", realm=conflict.realm, error=str(trouble))
+
+    async def conflicts(self, conflicts: Sequence[Conflict]) -> None:
+        """Hear of several."""
+        for conflict in conflicts:
+            await self.conflict(conflict)
+
+    def logged_in(self, realm: Realm, proof: Proof, sub: str) -> None:
+        """Let what follows a login begin."""
+        self.on_login(realm, proof, sub)
 
     async def app_unavailable(self, app: App, reason: str) -> None:
         """Log that nobody can log in by an app."""
@@ -121,6 +147,13 @@ class Login:
     subjects: Subjects
     upkeep: LoginUpkeep
     ended: list[Ended]
+    tell: Tell
+    scans: ScanLogins
+    scanning: ScanEntrance
+    chat: ScanChat
+    mini_programs: MiniPrograms
+    backfill: Backfill
+    openids: OpenidImport
 
     @classmethod
     def make(
@@ -132,6 +165,8 @@ class Login:
         registry: Registry,
         keeper: TokenKeeper,
         known: Known,
+        calls: Calls,
+        tell: Tell,
         metrics: Metrics,
         clock: Clock,
         holder: str,
@@ -142,7 +177,7 @@ class Login:
         base = settings.public_base_url
         sns = SnsApi(api)
         credentials = CustodyCredentials(registry, keeper)
-        listener = Counting(metrics)
+        listener = Counting(metrics, tell)
         wechat = WeChatLogin(sns, credentials, WeChatAddresses(settings.open_base_url, base + CALLBACK))
         people = People(store.identities, listener, random)
         entering = Entering(store.sessions, people, listener, random)
@@ -161,12 +196,30 @@ class Login:
             holder=holder,
             wait_seconds=wait_seconds,
         )
+        scans = ScanLogins(store.scans, clock, make_code=make_codes(calls), random=random)
+        scanning = ScanEntrance(
+            scans,
+            realms=store.realms,
+            attempts=store.attempts,
+            entering=entering,
+            finishers=finishers,
+            listener=listener,
+            clock=clock,
+            random=random,
+            holder=holder,
+            wait=make_wait(),
+        )
+        backfill = Backfill(
+            store.identities, clock, apps=store.realms.app, ask=make_ask(calls), link=people.resolve
+        )
+        listener.on_login = backfill.logged_in
         door = Door(
             realms=store.realms,
             identities=store.identities,
             entering=entering,
             starter=starter,
             returning=returning,
+            scanning=scanning,
             clock=clock,
         )
         ended: list[Ended] = []
@@ -201,4 +254,17 @@ class Login:
                 on_removed=lambda kind, count: metrics.removed.labels(kind).inc(count),
             ),
             ended,
+            tell,
+            scans,
+            scanning,
+            ScanChat(scans, base),
+            MiniPrograms(store.realms, sns, credentials, people, listener, clock),
+            backfill,
+            OpenidImport(
+                store.identities, clock, convert=make_convert(calls), on_conflicts=listener.conflicts
+            ),
         )
+
+    async def close(self) -> None:
+        """Stop what runs behind logins."""
+        await self.backfill.close()

@@ -1,0 +1,156 @@
+"""From a code on a screen to a session at that screen, once, however often it is asked for (LOGIN 5.4).
+
+A scan login is an attempt like every other: the browser's key is its owner's mark, and its outcome is kept
+for a minute, for pages ask twice when an answer was lost.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from wxgate.clock import Clock
+from wxgate.errors import TooManyAttempts
+from wxgate.login.agents import describe
+from wxgate.login.attempts import LEASE, POLL_SECONDS, WAIT_SECONDS, Step, judge_callback
+from wxgate.login.entering import Entering
+from wxgate.login.finishing import Finisher
+from wxgate.login.ports import Attempts, Realms
+from wxgate.login.records import App, Attempt, Goal, Mode, Outcome, Proof, Purpose, Realm, Scan, ScanState
+from wxgate.login.scans import ScanLogins, Shown
+from wxgate.login.telling import Listener
+from wxgate.login.values import Random, make_browser_key
+from wxgate.login.visits import Cookies, Leave, Page, Show, Visitor
+from wxgate.secret import LoginState, Presence, SessionId, fingerprint
+
+Wait = Callable[[Visitor, App], float]
+"""Tells in how many seconds a visitor may have a code; 0 takes one of what is allowed."""
+
+
+class ScanEntrance:
+    """Lets people in at screens that show codes."""
+
+    def __init__(
+        self,
+        scans: ScanLogins,
+        *,
+        realms: Realms,
+        attempts: Attempts,
+        entering: Entering,
+        finishers: Mapping[Purpose, Finisher],
+        listener: Listener,
+        clock: Clock,
+        random: Random,
+        holder: str,
+        wait: Wait,
+    ) -> None:
+        self._scans = scans
+        self._realms = realms
+        self._attempts = attempts
+        self._entering = entering
+        self._finishers = finishers
+        self._listener = listener
+        self._clock = clock
+        self._random = random
+        self._holder = holder
+        self._wait = wait
+
+    async def show(self, realm: Realm, app: App, goal: Goal, visitor: Visitor) -> Show:
+        """Make a code for a visitor's screen.
+
+        Raises TooManyAttempts, or what calling WeChat raises where no code is to be had.
+        """
+        if seconds := self._wait(visitor, app):
+            raise TooManyAttempts("too many codes to scan were asked for", retry_after=seconds)
+        key = visitor.browser_key or make_browser_key(self._random)
+        asked_by = {
+            "site": await self._site(realm, goal),
+            "browser": describe(visitor.agent),
+            "address": visitor.address,
+        }
+        shown = await self._scans.begin(app, goal, browser_key=key, asked_by=asked_by)
+        await self._attempts.create(_attempt_of(shown.scan))
+        return Show(Page.SCAN, _facts(app, shown), Cookies(realm=realm.name, browser_key=key))
+
+    async def redeem(self, scan_id: str, visitor: Visitor) -> Leave | None:
+        """Turn a confirmed scan into a session of this browser's; None where nothing is confirmed for it."""
+        scan = await self._scans.shown_to(scan_id, visitor.browser_key)
+        if scan is None:
+            return None
+        if scan.state is ScanState.CONFIRMED and (redeemed := await self._scans.redeem(scan)) is not None:
+            return await self._enter(redeemed, visitor)
+        return await self._once_more(scan, visitor)
+
+    async def _enter(self, scan: Scan, visitor: Visitor) -> Leave | None:
+        realm, app = await self._realms.realm(scan.realm), await self._realms.app(scan.app)
+        now = self._clock.now()
+        mine = await self._attempts.claim(
+            _state_of(scan), holder=self._holder, now=now, lease_until=now + LEASE
+        )
+        if realm is None or app is None or scan.openid is None or not mine:
+            return None
+        proof = Proof(app.name, app.appid, scan.openid, Mode.SCAN, unionid=scan.proof_unionid)
+        entered = await self._entering.enter(realm, proof, visitor, now)
+        location = await self._finishers[scan.goal.purpose].arrived(scan.goal, entered.session)
+        outcome = Outcome("session", location, entered.session_id, entered.presence)
+        await self._attempts.finish(
+            _state_of(scan), holder=self._holder, outcome=outcome, now=self._clock.now()
+        )
+        self._listener.attempt(scan.app, Mode.SCAN, outcome.word)
+        return Leave(location, entered.cookies)
+
+    async def _once_more(self, scan: Scan, visitor: Visitor) -> Leave | None:
+        """Give the outcome again to a browser that lost the answer, or asks while it is being made."""
+        waited = 0.0
+        while True:
+            attempt = await self._attempts.load(_state_of(scan))
+            step = judge_callback(attempt, visitor.browser_key, self._clock.now())
+            if step is not Step.WAIT or waited >= WAIT_SECONDS:
+                break
+            await asyncio.sleep(POLL_SECONDS)
+            waited += POLL_SECONDS
+        outcome = attempt.outcome if attempt is not None and step is Step.REPLAY else None
+        if outcome is None or outcome.session_id is None or outcome.presence is None:
+            return None
+        session = await self._entering.session(outcome.session_id)
+        if session is None or session.ended_at is not None:
+            return None
+        cookies = Cookies(
+            realm=scan.realm,
+            session=SessionId.of(outcome.session_id),
+            session_until=session.expires_at,
+            presence=Presence.of(outcome.presence),
+            logged_out=False,
+        )
+        return Leave(outcome.location, cookies)
+
+    async def _site(self, realm: Realm, goal: Goal) -> str:
+        """Name where the login leads, in the words of whoever set it up; what a stranger wrote is no name."""
+        client = await self._realms.client(goal.data.get("client_id", ""))
+        if client is not None and client.realm == realm.name:
+            return client.name
+        host = urlsplit(goal.data.get("return_to", "")).hostname
+        return f"{realm.title} ({host})" if host else realm.title
+
+
+def _attempt_of(scan: Scan) -> Attempt:
+    return Attempt(
+        state_hash=_state_of(scan),
+        browser_hash=scan.browser_hash,
+        realm=scan.realm,
+        app=scan.app,
+        mode=Mode.SCAN,
+        goal=scan.goal,
+        started_at=scan.started_at,
+        expires_at=scan.expires_at,
+    )
+
+
+def _facts(app: App, shown: Shown) -> Mapping[str, str]:
+    """Make what a page needs to show a code."""
+    facts = {"id": shown.scan.id, "url": shown.url, "number": shown.scan.number}
+    return {"app": app.name, "account": app.title, "mode": Mode.SCAN.value, **facts}
+
+
+def _state_of(scan: Scan) -> str:
+    """Name the attempt of a scan: no fingerprint, so that no `state` from outside can be its key."""
+    return f"scan {fingerprint(LoginState(scan.id))[:59]}"
