@@ -1,20 +1,26 @@
 """The sealing keys by command: added, made current with everything sealed anew, and retired."""
 
+import platform as machine
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.cli.conftest import Cli
 from tests.harness import Harness
+from wxgate.store.rotation import NodeKeys
 
 
 async def test_keys_are_changed_while_a_server_runs(cli: Cli, tmp_path: Path) -> None:
     async with Harness(tmp_path) as world:
         cli.use(world)
-        await world.node.keys.tell()
         old = (await cli("keys", "list", "--json")).json[0]["name"]
         new = (await cli("keys", "add", "--json")).json["added"]
+        # The server tells of a new key every few seconds; one that has not done so yet is put beside it.
+        nodes = world.node.store.rotation
+        await nodes.tell(NodeKeys("slow", machine.node(), (old,), datetime.now(UTC)))
         early = await cli("keys", "rotate", "--to", new)
         assert early.code == 1
         assert "not known yet to" in early.err
+        await nodes.leave("slow")
         await world.node.keys.tell()
 
         rotated = (await cli("keys", "rotate", "--to", new, "--json")).json

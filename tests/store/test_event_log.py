@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Text, cast, func, select, text
 
 from tests.store.moments import NOW, after
 from tests.store.test_deliveries import DONE, add, claim
@@ -24,6 +24,7 @@ from wxgate.events.records import (
 )
 from wxgate.events.replying import Turn
 from wxgate.store import Store
+from wxgate.store.tables import events
 
 MONTH = timedelta(days=30)
 
@@ -215,6 +216,19 @@ async def test_the_oldest_beyond_so_many_bytes_go_but_not_what_has_just_come(sto
     assert await find(store) == ["5", "4", "3", "2"]
     assert await prune(store, later, most_bytes=0, limit=3) == 3
     assert await prune(store, later, most_bytes=0) == 1
+
+
+async def test_what_an_event_takes_is_counted_in_bytes(store: Store) -> None:
+    """Chinese takes three bytes a character as text, and six in the fields, where it is escaped."""
+    words = "在" * 1000
+    plain = await record(store, 1, fields={"Content": "x" * 1000}, plain="x" * 1000)
+    chinese = await record(store, 2, fields={"Content": words}, plain=words)
+    assert chinese.size - plain.size == 7000
+    async with store.database.read() as connection:
+        kept = select(func.length(cast(events.c.fields, Text)) + 3000).where(events.c.id == chinese.id)
+        stored = await connection.scalar(kept)
+    assert stored is not None
+    assert stored <= chinese.size <= stored + 200
 
 
 async def test_words_are_taken_out_of_old_messages_and_nothing_else(store: Store) -> None:

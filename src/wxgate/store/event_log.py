@@ -21,7 +21,7 @@ from sqlalchemy import (
 from wxgate.events.records import DeliveryState, Event, EventKind, EventQuery, EventState, ReplyState
 from wxgate.events.redaction import redact_fields, redact_reply
 from wxgate.store.database import Database
-from wxgate.store.event_rows import read_event
+from wxgate.store.event_rows import read_event, size_of
 from wxgate.store.tables import answers, counters, deliveries, events, push_log, release_tests
 from wxgate.store.upsert import insert_for
 
@@ -160,7 +160,7 @@ class SqlEventLog:
                         "event_id": row.id,
                         "new_fields": fields,
                         "new_reply": redact_reply(row.reply),
-                        "new_size": len(str(fields)) + 200,
+                        "new_size": size_of(fields, None),
                         "now": now,
                     }
                 )

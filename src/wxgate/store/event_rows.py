@@ -1,5 +1,7 @@
 """Events and their deliveries as rows keep them."""
 
+import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +17,9 @@ from wxgate.events.records import (
     ReplyState,
 )
 
+REST_OF_ROW = 200
+"""What an event takes beside its text and its fields."""
+
 
 def read_event(row: Row[Any]) -> Event:
     """Make an event of its row."""
@@ -25,6 +30,11 @@ def read_event(row: Row[Any]) -> Event:
         "reply_state": ReplyState(row.reply_state),
     }
     return Event(**{**values, **words})
+
+
+def size_of(fields: Mapping[str, Any], plain: str | None) -> int:
+    """Count about how many bytes an event takes, to keep it within limits; what cannot be stored, too."""
+    return len((plain or "").encode("utf-8", "replace")) + len(json.dumps(fields, default=str)) + REST_OF_ROW
 
 
 def delivery_row(

@@ -19,7 +19,7 @@ from wxgate.events.records import (
 from wxgate.events.replying import Ruling, Turn, claims, lose_claim, rule
 from wxgate.store.answers import claim_messages
 from wxgate.store.database import Database, Gone
-from wxgate.store.event_rows import delivery_row, read_event
+from wxgate.store.event_rows import delivery_row, read_event, size_of
 from wxgate.store.group_commit import GroupCommit
 from wxgate.store.tables import Moment, Prose, deliveries, events
 from wxgate.store.upsert import insert_for
@@ -361,7 +361,7 @@ def _row(record: _Record) -> dict[str, Any]:
         "source_ip": new.source_ip,
         "fields": new.fields,
         "plain": new.plain,
-        "size": _size(new),
+        "size": size_of(new.fields, new.plain),
         "message_key": new.message_key,
         "noted": new.noted,
         **record.ending,
@@ -371,11 +371,6 @@ def _row(record: _Record) -> dict[str, Any]:
         "error": record.remark,
         "attempts": 1,
     }
-
-
-def _size(new: NewEvent) -> int:
-    """Count about how many bytes an event takes, to keep it within limits."""
-    return 2 * len(new.plain or "") + 200 if new.plain else len(str(new.fields)) + 200
 
 
 def _new(event_id: int, record: _Record) -> Event:
@@ -394,7 +389,7 @@ def _new(event_id: int, record: _Record) -> Event:
         source_ip=new.source_ip,
         fields=new.fields,
         plain=new.plain,
-        size=_size(new),
+        size=size_of(new.fields, new.plain),
         message_key=new.message_key,
         noted=new.noted,
         **record.ending,

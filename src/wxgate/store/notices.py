@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wxgate.custody.records import AuthorizationState, Evidence
 from wxgate.events.records import EventKind, EventState, NewEvent
 from wxgate.events.subscribers import FanoutOf
-from wxgate.store.event_rows import delivery_row
+from wxgate.store.event_rows import delivery_row, size_of
 from wxgate.store.tables import deliveries, events
 
 
@@ -64,6 +64,7 @@ def _row(new: NewEvent) -> dict[str, Any]:
         "received_at": new.received_at,
         "source_ip": new.source_ip,
         "fields": new.fields,
+        "size": size_of(new.fields, None),
         "state": EventState.HANDLING.value,
         "holder": "",
         "lease_until": new.received_at,
