@@ -14,7 +14,8 @@ from tests.cli.conftest import Cli, wait_until_gone
 
 STEPS = [
     *("ticket", "component_token", "authorize", "authorizer_token"),
-    *("message_reply", "custom_message", "refresh", "unauthorized"),
+    *("message_reply", "custom_message", "refresh"),
+    *("login_in_wechat", "login_on_behalf", "login_qr", "unauthorized"),
 ]
 
 

@@ -46,7 +46,8 @@ def demo(
     """Play the whole story between WeChat in a box and a gateway, live, and stay up to look around.
 
     Ticket, tokens, a merchant's authorization through the real pages, a message answered, a customer-service
-    message, renewal two hours later, and the end. Only a temporary folder is touched; no account is needed.
+    message, renewal two hours later, logins, and the end. Only a temporary folder is touched; it needs no
+    account.
 
     [dim]Example:[/dim] wxgate demo --once
     """

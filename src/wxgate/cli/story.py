@@ -1,4 +1,4 @@
-"""The demo's story: eight steps, each played over HTTP and checked from both sides.
+"""The demo's story, step by step, each played over HTTP and checked from both sides.
 
 WeChat's side is asked through the emulator's control plane; ours through the database the gateway writes.
 """
@@ -15,6 +15,7 @@ from wxgate.cli import merchant
 from wxgate.cli.children import run_command
 from wxgate.cli.output import duration, mask
 from wxgate.cli.stage import Stage, expect
+from wxgate.cli.story_login import login_in_wechat, login_on_behalf, login_qr
 from wxgate.custody.records import AuthorizationState
 from wxgate.custody.sources import component_key
 from wxgate.custody.tickets import TicketHealth
@@ -251,5 +252,8 @@ STEPS = (
     Step("message_reply", "a follower writes and is answered", "粉丝来信，被动回复", _message_reply),
     Step("custom_message", "the shop writes by itself", "客服消息", _custom_message),
     Step("refresh", "two hours later the token is renewed", "两小时后，令牌续期", _refresh),
+    Step("login_in_wechat", "somebody logs in inside WeChat, unasked", "微信内静默登录", login_in_wechat),
+    Step("login_on_behalf", "a login on the merchant's behalf", "代公众号登录", login_on_behalf),
+    Step("login_qr", "on a desktop, by scanning", "电脑扫码登录", login_qr),
     Step("unauthorized", "the merchant takes it back", "取消授权", _unauthorized),
 )
