@@ -13,6 +13,10 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SOON = NOW + timedelta(minutes=10)
 
 
+async def nothing_due() -> None:
+    """Stand for keys that are young."""
+
+
 async def test_each_record_goes_when_nobody_needs_it_any_more(sqlite_url: str) -> None:
     clock, removed = ManualClock(NOW), list[tuple[str, int]]()
     store = await Store.open(sqlite_url, Vault(KeyRing.generate()))
@@ -25,6 +29,7 @@ async def test_each_record_goes_when_nobody_needs_it_any_more(sqlite_url: str) -
             grants=login.grants,
             scans=login.scans,
             clock=clock,
+            turn_keys=nothing_due,
             on_removed=lambda kind, count: removed.append((kind, count)),
         )
         await login.realms.put_realm(Realm("main", "Main", NOW))

@@ -255,3 +255,17 @@ async def test_an_expired_scan_takes_no_step_and_is_forgotten(store: Store) -> N
     assert await scans.prune(expired_before=after(300)) == 0
     assert await scans.prune(expired_before=after(301)) == 1
     assert await scans.load("scan-1") is None
+
+
+async def test_a_login_that_goes_on_keeps_its_sid_and_one_that_has_ended_does_not(store: Store) -> None:
+    sessions = store.login.sessions
+    await sessions.create(session(1))
+    second = await sessions.create(session(2, started_at=after(5)), instead_of="id-1", goes_on=True)
+
+    assert second.sid == "sid-1"
+    assert await sessions.by_sid("sid-1") == second
+    old = await sessions.load("id-1")
+    assert old is not None
+    assert (old.sid, old.end_reason) == ("sid-2", "replaced")
+    third = await sessions.create(session(3, started_at=after(6)), instead_of="id-1", goes_on=True)
+    assert third.sid == "sid-3"

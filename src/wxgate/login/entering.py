@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from wxgate.login.endings import Hearing, nobody_hears
 from wxgate.login.identities import People
 from wxgate.login.ports import Sessions
 from wxgate.login.records import Acr, Proof, Realm, Session, SessionLimits
@@ -38,11 +39,20 @@ class Entered:
 class Entering:
     """Starts, proves, touches and ends sessions."""
 
-    def __init__(self, sessions: Sessions, people: People, listener: Listener, random: Random) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        people: People,
+        listener: Listener,
+        random: Random,
+        *,
+        follow: Hearing = nobody_hears,
+    ) -> None:
         self._sessions = sessions
         self._people = people
         self._listener = listener
         self._random = random
+        self._follow = follow
 
     async def held(self, realm: str, held: Held) -> Session | None:
         """Load the session of a realm that a browser shows, whatever has become of it."""
@@ -80,8 +90,16 @@ class Entering:
                 return Entered(session, held.session_id, presence)
         session_id = make_session_id(self._random)
         session = self._new(realm, proof, visitor, subject.sub, session_id, presence, now)
-        await self._sessions.create(session, instead_of=before.id_hash if before is not None else None)
-        self._listener.session(realm.name, "started" if before is None else "replaced")
+        if before is None:
+            session = await self._sessions.create(session)
+            self._listener.session(realm.name, "started")
+        else:
+            same = before.sub == subject.sub
+            # To applications a person who proves more than before is still logged in: their `sid` stays.
+            session = await self._sessions.create(session, instead_of=before.id_hash, goes_on=same)
+            self._listener.session(realm.name, "replaced")
+            if not same:
+                await self._follow([before])
         return Entered(session, session_id, presence)
 
     def _new(

@@ -178,8 +178,15 @@ class Identities(Protocol):
 class Sessions(Protocol):
     """Sessions of people at browsers."""
 
-    async def create(self, session: Session, *, instead_of: str | None = None) -> None:
-        """Keep a new session; `instead_of` (an id_hash) ends in the same transaction as `replaced`."""
+    async def create(
+        self, session: Session, *, instead_of: str | None = None, goes_on: bool = False
+    ) -> Session:
+        """Keep a new session and return it as it is kept.
+
+        `instead_of` (an id_hash) ends in the same transaction as `replaced`. With `goes_on` it is the same
+        login to applications: the new one takes the old one's `sid`, and the old one the new one's, unless
+        the old one has ended meanwhile.
+        """
         ...
 
     async def load(self, id_hash: str) -> Session | None:

@@ -1,6 +1,6 @@
 """What login keeps no longer, deleted; any node may, at any time."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from wxgate.clock import Clock
@@ -23,7 +23,7 @@ SESSIONS_KEPT = timedelta(days=90)
 
 
 class LoginUpkeep:
-    """Deletes what is over."""
+    """Deletes what is over, and sees that keys are turned over."""
 
     def __init__(
         self,
@@ -34,6 +34,7 @@ class LoginUpkeep:
         grants: Grants,
         scans: Scans,
         clock: Clock,
+        turn_keys: Callable[[], Awaitable[object]],
         on_removed: Callable[[str, int], object] = lambda kind, count: None,
     ) -> None:
         self._attempts = attempts
@@ -42,6 +43,7 @@ class LoginUpkeep:
         self._grants = grants
         self._scans = scans
         self._clock = clock
+        self._turn_keys = turn_keys
         self._on_removed = on_removed
 
     async def forget_outcomes(self) -> int:
@@ -50,6 +52,10 @@ class LoginUpkeep:
         return await self._attempts.prune(
             expired_before=now - ATTEMPTS_KEPT, outcomes_before=now - OUTCOMES_KEPT
         )
+
+    async def turn_keys(self) -> None:
+        """Make the signing keys that are due, and retire those that are done."""
+        await self._turn_keys()
 
     async def tend(self) -> int:
         """Delete what is kept no longer; return how many records went."""

@@ -19,6 +19,8 @@ from wxgate.server.health import Health
 from wxgate.server.login.routes import LoginRoutes
 from wxgate.server.management.app import Management
 from wxgate.server.node import Node
+from wxgate.server.oidc.people import People
+from wxgate.server.oidc.programs import Programs
 from wxgate.server.pushes import Pushes
 
 log = structlog.get_logger("wxgate.server")
@@ -98,6 +100,8 @@ def _pages(node: Node) -> Starlette:
             Route("/metrics", health.metrics),
             *AuthorizePages(node).routes(),
             *LoginRoutes(node).routes(),
+            *Programs(node.login.oidc, node.metrics).routes(),
+            *People(node).routes(),
         ],
         exception_handlers={Exception: _no_trace},
     )

@@ -363,6 +363,7 @@ class Node:
                 heard=feed.kick,
             ),
             metrics=metrics,
+            outgoing=delivering.outgoing,
             clock=clock,
             holder=holder,
         )

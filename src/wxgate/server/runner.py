@@ -149,6 +149,7 @@ class Runner:
         if self._ticks % RETENTION_TICKS == 0:
             self._begin("retention", self._retention.tend)
             self._begin("old logins", self._login.tend)
+            self._begin("signing keys", self._login.turn_keys)
         self._ticks += 1
         for step in steps:
             await _quietly(step)

@@ -1,6 +1,7 @@
 """Sessions of people at browsers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -27,13 +28,21 @@ class SqlSessions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, session: Session, *, instead_of: str | None = None) -> None:
-        """Insert a session; end the one before."""
+    async def create(
+        self, session: Session, *, instead_of: str | None = None, goes_on: bool = False
+    ) -> Session:
+        """Insert a session; end the one before, and change sids with it where the login goes on."""
         async with self._database.write() as connection:
             if instead_of is not None:
-                before = update(sessions).where(table.id_hash == instead_of, table.ended_at.is_(None))
-                await connection.execute(before.values(ended_at=session.started_at, end_reason=REPLACED))
+                ended: dict[str, Any] = {"ended_at": session.started_at, "end_reason": REPLACED}
+                whose = (table.id_hash == instead_of, table.ended_at.is_(None))
+                found = select(table.sid).where(*whose).with_for_update()
+                sid = (await connection.execute(found)).scalar()
+                if sid is not None and goes_on:
+                    ended["sid"], session = session.sid, replace(session, sid=sid)
+                await connection.execute(update(sessions).where(*whose).values(**ended))
             await connection.execute(sessions.insert().values(**_row(session)))
+        return session
 
     async def load(self, id_hash: str) -> Session | None:
         """Load a session."""

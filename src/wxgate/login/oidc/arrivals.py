@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from wxgate.clock import Clock
 from wxgate.login.oidc.claims import Login
@@ -9,15 +10,12 @@ from wxgate.login.oidc.requests import answer_url
 from wxgate.login.oidc.subjects import Subjects
 from wxgate.login.oidc.terms import CODE, CODE_LIVES, RANDOM_BYTES, issuer_of
 from wxgate.login.ports import Codes, Realms
-from wxgate.login.records import Goal, LoginCode, Purpose, Session
+from wxgate.login.records import Acr, Goal, LoginCode, Purpose, Session
+from wxgate.login.sessions import Shown, shown
 from wxgate.secret import Secret, fingerprint
 
-WORDS = {
-    "cancelled": ("access_denied", "the person cancelled the login"),
-    "snapshot": ("interaction_required", "wechat_snapshot"),
-    "trouble": ("temporarily_unavailable", "WeChat did not let the person in; try again later"),
-}
-"""What the outcomes of a login are called in OpenID Connect."""
+ROUND_TRIP = 60
+"""Seconds by which a proof may be older than `max_age`: it was young enough when somebody was let in."""
 
 ERRORS = frozenset(
     {
@@ -25,6 +23,7 @@ ERRORS = frozenset(
         *("account_selection_required", "temporarily_unavailable", "server_error"),
     }
 )
+"""What a client can be told of a login that came to nothing."""
 
 
 class Arrivals:
@@ -68,7 +67,7 @@ class Arrivals:
             sub=session.sub,
             sid=session.sid,
             family=self._text_of(16),
-            data=Login.of_session(session).data() | _redeeming(asked),
+            data=Login.of_session(session, _proof(asked, session, now)).data() | _redeeming(asked),
             issued_at=now,
             expires_at=now + CODE_LIVES,
         )
@@ -77,16 +76,21 @@ class Arrivals:
 
     async def refused(self, goal: Goal, word: str, description: str) -> str:
         """Say where a browser goes that was not logged in."""
-        error, known = WORDS.get(word, (word, description))
-        if error not in ERRORS:
-            error = "server_error"
-        return self._answer(goal, error=error, error_description=known or description)
+        error = word if word in ERRORS else "server_error"
+        return self._answer(goal, error=error, error_description=description)
 
     def _answer(self, goal: Goal, **values: str) -> str:
         asked = goal.data
         issuer = issuer_of(self._base, asked["realm"])
         given = {name: _plain(value) for name, value in values.items() if value}
         return answer_url(asked["redirect_uri"], issuer, asked.get("state"), **given)
+
+
+def _proof(asked: Mapping[str, str], session: Session, now: datetime) -> Shown | None:
+    """Choose the proof that the client asked for: strong enough and young enough."""
+    acr = Acr(asked["acr"]) if "acr" in asked else None
+    max_age = int(asked["max_age"]) + ROUND_TRIP if "max_age" in asked else None
+    return shown(session, now, acr=acr, max_age=max_age) or shown(session, now, max_age=max_age)
 
 
 def _redeeming(asked: Mapping[str, str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from wxgate.login.oidc.terms import (
     ScopeName,
 )
 from wxgate.login.records import Acr, Client, Mode, Session, Subject
+from wxgate.login.sessions import Shown
 from wxgate.secret import Secret
 
 
@@ -33,14 +34,18 @@ class Login:
     unionid: str | None = None
 
     @classmethod
-    def of_session(cls, session: Session) -> Self:
-        """Tell of a session as it stands."""
+    def of_session(cls, session: Session, proof: Shown | None = None) -> Self:
+        """Tell of a session, by one of its proofs: that of the login, or the last silent one.
+
+        Strength and age are never taken from different ones; without a word it is that of the login.
+        """
+        silently = proof is not None and proof.at > session.started_at
         return cls(
             session.sub,
             session.sid,
-            session.proved_at,
-            session.acr,
-            session.mode,
+            proof.at if proof else session.started_at,
+            proof.acr if proof else session.acr,
+            Mode.SILENT if silently else session.mode,
             session.app,
             session.appid,
             session.openid,

@@ -102,11 +102,11 @@ class Keyring:
         header = {"alg": algorithm, "typ": typ, "kid": key.kid}
         return jwt.encode(header, dict(claims), _imported(key), algorithms=[algorithm])
 
-    async def verify(self, realm: str, token: str) -> dict[str, Any] | None:
+    async def verify(self, realm: str, token: str, *, typ: str = "JWT") -> dict[str, Any] | None:
         """Return the claims of a token that one of the published keys signed; None where none did.
 
-        Nothing but our own algorithms is accepted, whatever the token's header asks for. Whether it has
-        expired is for the caller: a hint may have.
+        Nothing but our own algorithms is accepted, whatever the token's header asks for, and only tokens of
+        one type: a logout token is no ID token. Whether it has expired is for the caller: a hint may have.
         """
         keys = await self.keys(realm)
         try:
@@ -114,7 +114,9 @@ class Keyring:
         except (JoseError, ValueError):
             return None
         by_kid = {key.kid: key.algorithm for key in keys}
-        return opened.claims if by_kid.get(opened.header.get("kid", "")) == opened.header["alg"] else None
+        head = opened.header
+        fits = by_kid.get(head.get("kid", "")) == head["alg"] and head.get("typ") == typ
+        return opened.claims if fits else None
 
     async def pairwise_key(self, realm: str) -> Secret:
         """Load the key that pairwise subjects are made with, which stays the same for ever."""

@@ -41,9 +41,6 @@ log = structlog.get_logger("wxgate.login")
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 _TOKEN = re.compile(r"wx(?:c|at|rt)_[A-Za-z0-9_-]{43}")
 
-REPLACED = "replaced"
-"""Why a session ended that went on as another one: its tokens stay good."""
-
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
@@ -216,8 +213,11 @@ def may_refresh(client: Client, scope: frozenset[str]) -> bool:
 
 
 def has_ended(session: Session) -> bool:
-    """Tell whether somebody ended a session, so that its tokens are good for nothing."""
-    return session.ended_at is not None and session.end_reason != REPLACED
+    """Tell whether somebody ended a session, so that its tokens are good for nothing.
+
+    That it has expired says nothing: refresh tokens are for when nobody is there.
+    """
+    return session.ended_at is not None
 
 
 def check_redeeming(code: LoginCode, form: Mapping[str, str]) -> None:

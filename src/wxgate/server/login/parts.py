@@ -20,13 +20,15 @@ from wxgate.login.attempts import WAIT_SECONDS
 from wxgate.login.backfill import Backfill
 from wxgate.login.configuration import Known, LoginConfiguration
 from wxgate.login.door import Door
+from wxgate.login.endings import Endings
 from wxgate.login.entering import Entering
 from wxgate.login.finishing import Finisher, ToPage
 from wxgate.login.identities import People
 from wxgate.login.miniprogram import MiniPrograms
 from wxgate.login.news import Tell, conflict_news
+from wxgate.login.oidc.keys import Keyring
 from wxgate.login.openid_import import OpenidImport
-from wxgate.login.records import App, Attempt, Conflict, Mode, Proof, Purpose, Realm
+from wxgate.login.records import App, Attempt, Conflict, Mode, Proof, Purpose, Realm, Session
 from wxgate.login.returning import Returning
 from wxgate.login.scan_entering import ScanEntrance
 from wxgate.login.scans import ScanLogins
@@ -42,6 +44,8 @@ from wxgate.server.login.scan_chat import ScanChat
 from wxgate.server.login.scan_parts import make_codes, make_wait
 from wxgate.server.login.upkeep import make_ask, make_convert
 from wxgate.server.metrics import Metrics
+from wxgate.server.oidc.parts import Oidc
+from wxgate.server.outgoing import Outgoing
 from wxgate.settings import Settings
 from wxgate.store.login import LoginStore
 
@@ -142,6 +146,8 @@ class Login:
     credentials: CustodyCredentials
     listener: Counting
     finishers: dict[Purpose, Finisher]
+    oidc: Oidc
+    endings: Endings
     random: Random
     configuration: LoginConfiguration
     subjects: Subjects
@@ -168,6 +174,7 @@ class Login:
         calls: Calls,
         tell: Tell,
         metrics: Metrics,
+        outgoing: Outgoing,
         clock: Clock,
         holder: str,
         random: Random = os.urandom,
@@ -180,9 +187,11 @@ class Login:
         listener = Counting(metrics, tell)
         wechat = WeChatLogin(sns, credentials, WeChatAddresses(settings.open_base_url, base + CALLBACK))
         people = People(store.identities, listener, random)
-        entering = Entering(store.sessions, people, listener, random)
+        oidc = Oidc.make(store, clock, public_base_url=base, outgoing=outgoing, metrics=metrics)
+        endings = Endings(store.sessions, store.grants, clock, tell=oidc.backchannel.tell)
+        entering = Entering(store.sessions, people, listener, random, follow=endings.follow)
         starter = Starter(store.attempts, wechat, clock, random)
-        finishers: dict[Purpose, Finisher] = {Purpose.PAGE: ToPage(base)}
+        finishers: dict[Purpose, Finisher] = {Purpose.PAGE: ToPage(base), Purpose.OIDC: oidc.arrivals}
         returning = Returning(
             realms=store.realms,
             attempts=store.attempts,
@@ -222,7 +231,7 @@ class Login:
             scanning=scanning,
             clock=clock,
         )
-        ended: list[Ended] = []
+        ended: list[Ended] = [oidc.backchannel.tell]
         return cls(
             store,
             door,
@@ -234,6 +243,8 @@ class Login:
             credentials,
             listener,
             finishers,
+            oidc,
+            endings,
             random,
             LoginConfiguration(store.realms, store.identities, clock, known=known),
             Subjects(
@@ -251,6 +262,7 @@ class Login:
                 grants=store.grants,
                 scans=store.scans,
                 clock=clock,
+                turn_keys=oidc.tend,
                 on_removed=lambda kind, count: metrics.removed.labels(kind).inc(count),
             ),
             ended,
@@ -265,6 +277,20 @@ class Login:
             ),
         )
 
+    @property
+    def keys(self) -> Keyring:
+        """The keys that sign for the realms."""
+        return self.oidc.keyring
+
+    async def end(self, session: Session, reason: str) -> Session | None:
+        """End one session with all that hangs on it; None if it had ended before."""
+        return await self.endings.end(session, reason)
+
+    async def end_all(self, realm: str, sub: str, reason: str) -> Sequence[Session]:
+        """End every session of a person."""
+        return await self.endings.end_all(realm, sub, reason)
+
     async def close(self) -> None:
-        """Stop what runs behind logins."""
+        """Stop what runs behind logins; applications that have not been told of an end yet are given up."""
         await self.backfill.close()
+        await self.oidc.backchannel.close()
