@@ -69,19 +69,19 @@ class OAuthPages:
                 raise LinkRefusal("fragment")
             self._visits[visit.id] = visit
             return self._render("fragment.html", visit=visit, action=AUTHORIZE)
-        return self._open(visit)
+        return self._open(visit, hint=True)
 
     def _in_snapshot(self, visitor: Visitor, link: LoginLink) -> bool:
         wanted = self._world.switches.snapshot or visitor.snapshot or link.asks("forceSnapShot")
         return wanted and not visitor.full_service
 
-    def _open(self, visit: Visit) -> Response:
+    def _open(self, visit: Visit, *, hint: bool) -> Response:
         """Lead back at once, or ask; a snapshot page asks nothing, it makes the person up."""
         link = visit.link
         if visit.snapshot or USERINFO not in link.scope.split(",") or self._knows(visit):
             return self._lead_back(visit)
         self._visits[visit.id] = visit
-        return self._render("consent.html", visit=visit, action=AUTHORIZE)
+        return self._render("consent.html", visit=visit, action=AUTHORIZE, hint=hint)
 
     def _knows(self, visit: Visit) -> bool:
         follows = visit.link.account.appid in visit.user.followed_at
@@ -96,7 +96,7 @@ class OAuthPages:
             case "allow":
                 return self._lead_back(visit)
             case "continue":
-                return self._open(visit)
+                return self._open(visit, hint=False)  # the fragment has been seen
         return self._refused(visit)
 
     def _lead_back(self, visit: Visit) -> Response:

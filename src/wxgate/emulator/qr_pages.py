@@ -73,7 +73,10 @@ class QrPages:
             "top": not link.asks("self_redirect"),
         }
         frame = link.asks("login_type", "jssdk")
-        return self._render("qr.html", link=link, facts=facts, frame=frame, confirm=CONFIRM, mark=CODE_MARK)
+        lang = "en" if link.asks("lang", "en") else "zh" if link.asks("lang", "cn") else ""
+        return self._render(
+            "qr.html", link=link, facts=facts, lang=lang, frame=frame, confirm=CONFIRM, mark=CODE_MARK
+        )
 
     async def _image(self, request: Request) -> Response:
         uuid = request.path_params["uuid"]

@@ -15,10 +15,11 @@ class Renderer:
             loader=PackageLoader("wxgate.emulator"), autoescape=True, trim_blocks=True, lstrip_blocks=True
         )
 
-    def __call__(self, template: str, **values: Any) -> HTMLResponse:
-        """Render one page."""
-        zh = self.lang == "zh"
+    def __call__(self, template: str, *, lang: str = "", **values: Any) -> HTMLResponse:
+        """Render one page, in another language where the link asks for one."""
+        lang = lang or self.lang
+        zh = lang == "zh"
         page = self._templates.get_template(template)
         return HTMLResponse(
-            page.render(lang=self.lang, t=lambda chinese, english: chinese if zh else english, **values)
+            page.render(lang=lang, t=lambda chinese, english: chinese if zh else english, **values)
         )

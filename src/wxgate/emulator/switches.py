@@ -140,7 +140,7 @@ class Switches:
     )
     snapshot: bool = _switch(False, "Whoever logs in is in a snapshot page (快照页), and virtual.")
     snapshot_with_real_openid: bool = _switch(
-        False, "is_snapshotuser comes with the real openid, as has been seen."
+        False, "In a snapshot page is_snapshotuser comes with the real openid, as has been seen."
     )
     unionid_in_base: bool = _switch(False, "snsapi_base has the unionid too.")
     code_survives_token_error: bool = _switch(
