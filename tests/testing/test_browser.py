@@ -9,7 +9,7 @@ from yarl import URL
 
 from wxgate.emulator.running import RunningEmulator
 from wxgate.testing.browser import Browser, TooManyRedirects, WeChatBrowser
-from wxgate.testing.cookies import HAPPENINGS, Happening, Jar, lost
+from wxgate.testing.cookies import HAPPENINGS, Happening, Jar, lost, survivors
 
 SITE = "http://gateway.example/login"
 
@@ -110,6 +110,14 @@ async def test_a_browser_loses_what_the_table_says(
     happen(browser)
 
     assert {each.name for each in browser.jar.all()} - {"strict"} == kept
+
+
+def test_cookies_of_playwright_are_lost_by_the_same_table() -> None:
+    cookies = [{"name": "wxs", "expires": 1_800_000_000.0}, {"name": "wxp", "expires": -1}]
+
+    assert survivors(cookies, Happening.KILL_WECHAT) == cookies[:1]
+    assert survivors(cookies, Happening.SWITCH_ACCOUNT, clear_cookies=True) == []
+    assert survivors(cookies, Happening.HOME_SCREEN) == cookies
 
 
 async def test_a_snapshot_page_has_cookies_of_its_own_that_are_wiped(url: str) -> None:

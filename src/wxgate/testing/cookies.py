@@ -1,14 +1,21 @@
 """The cookies of a browser, and what becomes of them when people do what people do.
 
 `HAPPENINGS` is the one table of what WeChat's browser keeps and loses; `lost` reads it, so that any other
-browser under test can be treated alike: drop from it the cookies for which it says so.
+browser under test can be treated alike: drop from it the cookies for which it says so. For Playwright:
+
+    kept = survivors(await context.cookies(), Happening.KILL_WECHAT)
+    await context.clear_cookies()
+    await context.add_cookies(kept)
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
+
+C = TypeVar("C", bound=Mapping[str, Any])
 
 
 class Happening(StrEnum):
@@ -54,6 +61,15 @@ def lost(happening: Happening, *, session: bool, clear_cookies: bool = False) ->
     if session:
         return loss.session
     return loss.persistent or (loss.clearing and clear_cookies)
+
+
+def survivors(cookies: Iterable[C], happening: Happening, *, clear_cookies: bool = False) -> list[C]:
+    """Return the cookies that are left, of those that Playwright's `context.cookies()` lists."""
+    return [
+        each
+        for each in cookies
+        if not lost(happening, session=each.get("expires", -1) == -1, clear_cookies=clear_cookies)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
