@@ -60,7 +60,7 @@ def test_every_text_named_in_a_template_exists() -> None:
 def test_every_text_is_used() -> None:
     templates = "".join(each.read_text("utf-8") for each in TEMPLATES)
     login = (*(f"login.{word}." for word in STATUS), *(f"login.tap.{why}" for why in Why))
-    made = ("entry.type.", "result.kind.", "trouble.", "html_lang", *login)
+    made = ("entry.type.", "result.kind.", "trouble.", "scan.", "html_lang", *login)
     assert [
         key for key in TEXTS if not key.startswith(made) and not re.search(rf"['\"]{key}['\"]", templates)
     ] == []

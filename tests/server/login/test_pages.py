@@ -109,5 +109,5 @@ def test_an_address_too_long_for_a_phone_to_read_is_shown_without_a_code() -> No
 
 def test_an_unknown_word_is_a_general_trouble() -> None:
     page = PAGES.notice(visit(), Lang.EN, Notice("no_such_word", errcode=12345))
-    assert page.status_code == 502
+    assert page.status_code == 503
     assert "The login did not work" in body(page)

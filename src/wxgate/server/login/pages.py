@@ -27,7 +27,6 @@ class Why(StrEnum):
     ASKED = "asked"
     LOGGED_OUT = "logged_out"
     LOST = "lost"
-    EXPIRED = "expired"
 
 
 STATUS: Mapping[str, int] = {
@@ -41,19 +40,23 @@ STATUS: Mapping[str, int] = {
     "prefetch": 403,
     "too_many": 429,
     "forged": 403,
+    "stranger": 400,
+    "unknown": 410,
+    "wrong_account": 400,
     "expired_code": 410,
-    "app_unavailable": 503,
-    "configuration": 503,
+    "unavailable": 503,
+    "misconfigured": 503,
     "restricted": 403,
     "not_this_person": 403,
-    "busy": 503,
-    "unreachable": 502,
-    "trouble": 502,
+    "retry_later": 503,
+    "lost": 502,
+    "trouble": 503,
     "logged_out": 200,
+    "done": 200,
 }
 """How a visit ends that leads to no login, with its status; the words are those of texts and metrics."""
 
-GOOD = frozenset({"logged_out"})
+GOOD = frozenset({"logged_out", "done"})
 WAITING = frozenset({"snapshot"})
 
 
@@ -74,10 +77,10 @@ class LoginPages:
 
     def __init__(self, *, res_base_url: str, open_base_url: str) -> None:
         self._pages = Pages()
-        self._script = res_base_url + WXLOGIN_PATH
+        self.script = res_base_url + WXLOGIN_PATH
         self._framed = Allowed(
             script="login_qr.js",
-            script_hosts=(self._script,),
+            script_hosts=(self.script,),
             frame_hosts=(open_base_url,),
         )
 
@@ -107,7 +110,7 @@ class LoginPages:
             "name": name,
             "login": login,
             "full": full,
-            "script": self._script,
+            "script": self.script,
             "switch": switch(request, lang),
         }
         return self._pages.render("login_qr.html", lang, context, allowed=self._framed)

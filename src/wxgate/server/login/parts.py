@@ -4,7 +4,6 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeVar
-from urllib.parse import urlencode
 
 import structlog
 
@@ -23,12 +22,13 @@ from wxgate.login.door import Door
 from wxgate.login.endings import Endings
 from wxgate.login.entering import Entering
 from wxgate.login.finishing import Finisher, ToPage
+from wxgate.login.handover import Handover
 from wxgate.login.identities import People
 from wxgate.login.miniprogram import MiniPrograms
 from wxgate.login.news import Tell, conflict_news
 from wxgate.login.oidc.keys import Keyring
 from wxgate.login.openid_import import OpenidImport
-from wxgate.login.records import App, Attempt, Conflict, Mode, Proof, Purpose, Realm, Session
+from wxgate.login.records import App, Conflict, Mode, Proof, Purpose, Realm, Session
 from wxgate.login.returning import Returning
 from wxgate.login.scan_entering import ScanEntrance
 from wxgate.login.scans import ScanLogins
@@ -36,10 +36,10 @@ from wxgate.login.starting import Starter
 from wxgate.login.subjects import Ended, Subjects, telling
 from wxgate.login.upkeep import LoginUpkeep
 from wxgate.login.values import Random
-from wxgate.login.visits import Page
 from wxgate.login.wechat import WeChatAddresses, WeChatLogin
 from wxgate.secret import AccessToken, AppSecret, ComponentToken
 from wxgate.server.calls import Calls
+from wxgate.server.login.places import Places
 from wxgate.server.login.scan_chat import ScanChat
 from wxgate.server.login.scan_parts import make_codes, make_wait
 from wxgate.server.login.upkeep import make_ask, make_convert
@@ -112,28 +112,11 @@ class Counting:
         self._metrics.login_sessions.labels(realm, event).inc()
 
 
-class OwnPages:
-    """The addresses of the door's own pages."""
-
-    def __init__(self, base: str) -> None:
-        self._base = base
-
-    def ended(self, page: Page, why: str, attempt: Attempt | None) -> str:
-        """Return the address of the page that says how an attempt ended."""
-        pairs = {"why": why}
-        if attempt is not None:
-            pairs["app"] = attempt.app
-            for name in ("return_to", "lang"):
-                if attempt.goal.purpose is Purpose.PAGE and name in attempt.goal.data:
-                    pairs[name] = attempt.goal.data[name]
-        return f"{self._base}/login/ended/{page}?{urlencode(pairs)}"
-
-
 @dataclass(frozen=True, slots=True)
 class Login:
     """The services of login.
 
-    `finishers` takes those of other purposes, and `ended` who is to hear of sessions that an operator ended.
+    `finishers` takes those of other purposes, and `ended` who is to hear of sessions that somebody ended.
     """
 
     store: LoginStore
@@ -146,7 +129,9 @@ class Login:
     credentials: CustodyCredentials
     listener: Counting
     finishers: dict[Purpose, Finisher]
+    places: Places
     oidc: Oidc
+    handover: Handover
     endings: Endings
     random: Random
     configuration: LoginConfiguration
@@ -191,7 +176,13 @@ class Login:
         endings = Endings(store.sessions, store.grants, clock, tell=oidc.backchannel.tell)
         entering = Entering(store.sessions, people, listener, random, follow=endings.follow)
         starter = Starter(store.attempts, wechat, clock, random)
-        finishers: dict[Purpose, Finisher] = {Purpose.PAGE: ToPage(base), Purpose.OIDC: oidc.arrivals}
+        handover = Handover(store.codes, store.sessions, oidc.subjects, oidc, clock, random)
+        finishers: dict[Purpose, Finisher] = {
+            Purpose.PAGE: ToPage(base),
+            Purpose.HANDOVER: handover,
+            Purpose.OIDC: oidc.arrivals,
+        }
+        places = Places(base)
         returning = Returning(
             realms=store.realms,
             attempts=store.attempts,
@@ -199,7 +190,7 @@ class Login:
             wechat=wechat,
             starter=starter,
             finishers=finishers,
-            places=OwnPages(base),
+            places=places,
             listener=listener,
             clock=clock,
             holder=holder,
@@ -243,7 +234,9 @@ class Login:
             credentials,
             listener,
             finishers,
+            places,
             oidc,
+            handover,
             endings,
             random,
             LoginConfiguration(store.realms, store.identities, clock, known=known),

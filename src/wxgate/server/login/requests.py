@@ -1,22 +1,19 @@
-"""What a request tells the door."""
+"""What a request tells the door of whoever makes it."""
 
 from starlette.requests import Request
 
 from wxgate.login.browsers import browser_of
-from wxgate.login.returning import Returned
 from wxgate.login.visits import Visitor
-from wxgate.secret import LoginState, OAuthCode
 from wxgate.server.asgi import client_ip
 from wxgate.server.login.cookies import CookieJar
 from wxgate.settings import Networks
 
-LONGEST_CODE = 512
-LONGEST_STATE = 128
+LONGEST_AGENT = 1000
 
 
 def visitor_of(request: Request, jar: CookieJar, proxies: Networks) -> Visitor:
     """Read who makes a request."""
-    agent = request.headers.get("user-agent", "")
+    agent = request.headers.get("user-agent", "")[:LONGEST_AGENT]
     shown = jar.read(request.cookies)
     return Visitor(
         browser=browser_of(agent),
@@ -30,21 +27,14 @@ def visitor_of(request: Request, jar: CookieJar, proxies: Networks) -> Visitor:
 
 
 def is_top_level(request: Request) -> bool:
-    """Tell whether a page is being opened; scripts and forms cannot be sent to WeChat."""
+    """Tell whether a page is opened: what scripts, frames and forms send is never led to WeChat."""
     headers = request.headers
-    return (
-        request.method == "GET"
-        and headers.get("sec-fetch-mode", "navigate") == "navigate"
-        and headers.get("x-requested-with", "").lower() != "xmlhttprequest"
-    )
+    if request.method not in ("GET", "HEAD") or is_by_script(request):
+        return False
+    mode, into = headers.get("sec-fetch-mode", "navigate"), headers.get("sec-fetch-dest", "document")
+    return mode == "navigate" and into == "document"
 
 
-def returned_of(request: Request) -> Returned:
-    """Read what WeChat's redirect says; a code that can be none of WeChat's is as good as a wrong one."""
-    query = request.query_params
-    code, account = query.get("code"), query.get("appid")
-    return Returned(
-        LoginState(query.get("state", "")[:LONGEST_STATE]),
-        OAuthCode(code[:LONGEST_CODE]) if code else None,
-        account[:LONGEST_STATE] if account else None,
-    )
+def is_by_script(request: Request) -> bool:
+    """Tell whether a script says that it is one; WeChat on Android names its package here with every page."""
+    return request.headers.get("x-requested-with", "").lower() == "xmlhttprequest"

@@ -1,83 +1,86 @@
-"""The addresses of login: in to WeChat, back from it, and the pages where it ends otherwise."""
+"""The addresses of login, each with the word that its visits are counted under."""
 
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import structlog
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from wxgate.login.addresses import CALLBACK, local_path
-from wxgate.login.records import Goal, Mode, Purpose
-from wxgate.login.visits import Answer, Demand, Enter, Leave, Refuse, Visitor
-from wxgate.server.login.cookies import CookieJar
-from wxgate.server.login.requests import returned_of, visitor_of
+from wxgate.errors import BadRequest, GatewayError, NotFound, told
+from wxgate.login.addresses import CALLBACK
+from wxgate.server.front import Outcome
+from wxgate.server.login.front import LoginFront, as_json
+from wxgate.server.login.pages import Notice
+from wxgate.server.login.redeeming import Redeeming
+from wxgate.server.login.sessions import LOGGED_OUT, Sessions
+from wxgate.server.login.starting import DONE, ReturnRefused, Starting
+from wxgate.server.login.visits import LoginVisit
 from wxgate.server.node import Node
-from wxgate.server.pages import Referrer, private_headers
 
-HEADERS = private_headers(Referrer.NONE)
+log = structlog.get_logger("wxgate.login")
 
-MODES = {"silent": Mode.SILENT, "consent": Mode.CONSENT, "qr": Mode.QR, "scan": Mode.SCAN}
+Answer: TypeAlias = Callable[[LoginVisit], Awaitable[Outcome]]
 
 
 class LoginRoutes:
     """Serves everything under /login."""
 
     def __init__(self, node: Node) -> None:
-        self._node = node
-        self._login = node.login
-        self._jar = CookieJar(node.settings.public_base_url)
+        self.front = LoginFront(node)
+        self.starting = Starting(self.front)
+        self._sessions = Sessions(self.front)
+        self._redeeming = Redeeming(self.front)
 
     def routes(self) -> list[Route]:
         """List the routes; no app can be called `callback`."""
+        start, sessions = self.starting, self._sessions
         return [
-            Route(CALLBACK, self._callback, methods=["GET"]),
-            Route("/login/wechat/{app}", self._start, methods=["GET"]),
-            Route("/login/ended/{page}", self._ended, methods=["GET"]),
+            self._route(CALLBACK, "callback", start.callback),
+            self._route("/login/wechat/{app}", "start", start.start),
+            self._route("/login/wechat/{app}/qr.json", "qr", start.qr),
+            self._route("/login/ended/{word}", "ended", start.ended),
+            self._route(DONE, "done", start.done),
+            self._route("/login/session", "session", sessions.show),
+            self._route("/login/logout", "ask", sessions.ask),
+            self._route("/login/logout", "logout", sessions.end, "POST"),
+            self._route(LOGGED_OUT, "logged_out", sessions.gone),
+            Route("/login/redeem", self._redeeming.endpoint, methods=["POST"], name="login_redeem"),
+            self._route("/login{rest:path}", "unknown", self._unknown),
         ]
 
-    async def _start(self, request: Request) -> Response:
-        app = await self._login.store.realms.app(request.path_params["app"])
-        if app is None:
-            return PlainTextResponse("no such app · 没有这个应用\n", 404, HEADERS)
-        if request.method == "HEAD":
-            return Response(status_code=204, headers=HEADERS)
-        return_to = local_path(request.query_params.get("return_to", "/"))
-        if return_to is None:
-            return PlainTextResponse("return_to is no path of this site\n", 400, HEADERS)
-        goal = Goal(Purpose.PAGE, {"return_to": return_to})
-        demand = Demand(
-            app.realm, goal, app=app.name, mode=MODES.get(request.query_params.get("mode", "auto"))
-        )
-        answer = await self._login.door.open(demand, self._visitor(request))
-        return await self._respond(demand, answer)
+    def _route(self, path: str, page: str, answer: Answer, method: str = "GET") -> Route:
+        async def endpoint(request: Request) -> Response:
+            visit = self.front.visit(request)
+            try:
+                result, response = await answer(visit)
+            except GatewayError as error:
+                result, response = self._trouble(visit, page, error)
+            self.front.node.metrics.login_pages.labels(page, result).inc()
+            return response
 
-    async def _callback(self, request: Request) -> Response:
-        if request.method == "HEAD":
-            return Response(status_code=204, headers=HEADERS)
-        answer = await self._login.door.back(returned_of(request), self._visitor(request))
-        return await self._respond(None, answer)
+        return Route(path, endpoint, methods=[method], name=f"login_{page}")
 
-    async def _ended(self, request: Request) -> Response:
-        page, why = request.path_params["page"], request.query_params.get("why", "")
-        return PlainTextResponse(f"{page[:20]}: {why[:40]}\n", 400, HEADERS)
-
-    def _visitor(self, request: Request) -> Visitor:
-        return visitor_of(request, self._jar, self._node.settings.proxies)
-
-    async def _respond(self, demand: Demand | None, answer: Answer) -> Response:
-        response: Response
-        match answer:
-            case Enter():
-                assert demand is not None
-                location = await self._login.finishers[demand.goal.purpose].arrived(
-                    demand.goal, answer.session
-                )
-                response = RedirectResponse(location, 303, HEADERS)
-            case Leave():
-                response = RedirectResponse(answer.url, 303, HEADERS)
-            case Refuse():
-                return JSONResponse(
-                    {"error": answer.word, "error_description": answer.description}, 401, HEADERS
-                )
+    def _trouble(self, visit: LoginVisit, page: str, error: GatewayError) -> Outcome:
+        """Say what is wrong, to a person or to a script."""
+        figures = {"realm": "", "name": "", "appid": ""}
+        match error:
+            case ReturnRefused():
+                word, figures = "bad_return", figures | {"realm": error.realm.name}
+            case BadRequest():
+                word = "bad_request"
+            case NotFound():
+                word = "unknown_app"
             case _:
-                response = PlainTextResponse(f"{answer.page}\n", 200, HEADERS)
-        self._jar.write(response, answer.cookies, self._node.clock.now())
-        return response
+                # The address stays as it is: whoever reloads it tries the same once more.
+                word = "trouble"
+                log.warning("login.page_failed", page=page, **told(error))
+        if visit.wants_json:
+            status = {"unknown_app": 404, "trouble": 503}.get(word, 400)
+            why = "this cannot be answered at present" if word == "trouble" else str(error)
+            return word, as_json({"error": word, "error_description": why}, status)
+        return word, self.front.notice(visit, Notice(word, figures))
+
+    async def _unknown(self, visit: LoginVisit) -> Outcome:
+        raise NotFound("there is no such page")

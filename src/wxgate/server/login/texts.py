@@ -21,10 +21,6 @@ LOGIN_TEXTS: Mapping[str, tuple[str, str]] = {
         "这次登录不是在这个浏览器里开始的，或者已经过期。请重新开始。",
         "This login was not started in this browser, or has expired. Please start again.",
     ),
-    "login.tap.expired": (
-        "微信给的凭证已经失效，没有登录。请重新开始。",
-        "What WeChat sent was no longer valid, so you are not logged in. Please start again.",
-    ),
     # The QR code on a computer.
     "login.qr.lead": ("请用微信扫描二维码", "Scan the code with WeChat"),
     "login.qr.full": ("二维码没有显示？打开微信的扫码页面", "No code to be seen? Open WeChat's own page"),
@@ -149,20 +145,20 @@ LOGIN_TEXTS: Mapping[str, tuple[str, str]] = {
         "它只能使用一次，几分钟内有效。请重新登录。",
         "It is good for one use within minutes. Please log in again.",
     ),
-    "login.app_unavailable.title": ("{name}暂时不能用微信登录", "No login through {name} at present"),
-    "login.app_unavailable.body": (
+    "login.unavailable.title": ("{name}暂时不能用微信登录", "No login through {name} at present"),
+    "login.unavailable.body": (
         "这个账号目前没有授权给本服务。请稍后再试，或联系网站。",
         "This account has not authorised this service at present. Try again later, or tell the site.",
     ),
-    "login.app_unavailable.operator": (
+    "login.unavailable.operator": (
         "{name}（{appid}）已取消授权，或令牌不可用。"
         "请让账号管理员重新授权；wxgate account show {appid} 显示原因。",
         "{name} ({appid}) has withdrawn its authorization, or its token cannot be had. Let its "
         "administrator authorise again; `wxgate account show {appid}` tells why.",
     ),
-    "login.configuration.title": ("微信登录配置未完成", "The WeChat login is not fully set up"),
-    "login.configuration.body": ("请联系网站。您没有登录。", "Please tell the site. You are not logged in."),
-    "login.configuration.operator": (
+    "login.misconfigured.title": ("微信登录配置未完成", "The WeChat login is not fully set up"),
+    "login.misconfigured.body": ("请联系网站。您没有登录。", "Please tell the site. You are not logged in."),
+    "login.misconfigured.operator": (
         "微信拒绝了 {name}（{appid}）的请求：请检查它的类型和接口权限（网页授权或网站应用），以及密钥。",
         "WeChat refused {name} ({appid}): check its kind, its permissions (web authorisation or website "
         "application), and its secret.",
@@ -177,10 +173,27 @@ LOGIN_TEXTS: Mapping[str, tuple[str, str]] = {
         "扫码的人和确认的人不是同一个微信账号，没有登录。",
         "Whoever scanned and whoever confirmed are not the same WeChat account, so nobody is logged in.",
     ),
-    "login.busy.title": ("微信暂时繁忙", "WeChat is busy"),
-    "login.busy.body": ("请过一会儿再试。", "Please try again in a moment."),
-    "login.unreachable.title": ("暂时连接不上微信", "WeChat cannot be reached"),
-    "login.unreachable.body": ("请过一会儿再试。", "Please try again in a moment."),
+    "login.wrong_account.title": ("微信返回了另一个账号", "WeChat named another account"),
+    "login.wrong_account.body": (
+        "返回的账号与这次登录的不同，没有登录。请重新开始。",
+        "What came back is for another account than this login, so nobody is logged in. Please start again.",
+    ),
+    "login.stranger.title": ("请重新开始登录", "Please start again"),
+    "login.stranger.body": (
+        "这次登录不是在这个浏览器里开始的。请回到网站，重新登录。",
+        "This login was not started in this browser. Go back to the site and log in again.",
+    ),
+    "login.unknown.title": ("这次登录已结束", "This login is over"),
+    "login.unknown.body": (
+        "它已经过期或完成。请回到网站，需要时重新登录。",
+        "It has expired or is done. Go back to the site, and log in again if you need to.",
+    ),
+    "login.retry_later.title": ("微信暂时繁忙", "WeChat is busy"),
+    "login.retry_later.body": ("请过一会儿再试。", "Please try again in a moment."),
+    "login.lost.title": ("暂时连接不上微信", "WeChat cannot be reached"),
+    "login.lost.body": ("请过一会儿再试。", "Please try again in a moment."),
+    "login.done.title": ("登录成功", "You are logged in"),
+    "login.done.body": ("您可以返回网站继续。", "You can go back to the site and carry on."),
     "login.trouble.title": ("登录没有成功", "The login did not work"),
     "login.trouble.body": (
         "请再试一次；如果一直这样，请联系网站。",

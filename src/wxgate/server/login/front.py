@@ -1,0 +1,154 @@
+"""What all login pages share: who comes, and the door's answers made into responses."""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from wxgate.errors import NotFound
+from wxgate.login.addresses import is_allowed, local_path
+from wxgate.login.door import Door
+from wxgate.login.handover import site_of
+from wxgate.login.records import App, Realm
+from wxgate.login.values import make_browser_key
+from wxgate.login.visits import Cookies, Leave, Page, Show
+from wxgate.secret import BrowserKey
+from wxgate.server.front import Outcome
+from wxgate.server.login.cookies import CookieJar
+from wxgate.server.login.pages import LoginPages, Notice, Why
+from wxgate.server.login.visits import TAP, LoginVisit, tap_mark
+from wxgate.server.node import Node
+from wxgate.server.pages import Referrer, private_headers
+
+START = "/login/wechat/"
+
+
+class LoginFront:
+    """Reads visits and answers them, for the login pages and for the OpenID provider."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.login = node.login
+        self.base = node.settings.public_base_url
+        self.origin = site_of(self.base)
+        self.jar = CookieJar(self.base)
+        self.pages = LoginPages(
+            res_base_url=node.settings.res_base_url, open_base_url=node.settings.open_base_url
+        )
+
+    @property
+    def door(self) -> Door:
+        """The door that everybody goes through."""
+        return self.login.door
+
+    def visit(self, request: Request) -> LoginVisit:
+        """Read a request."""
+        return LoginVisit(request, self.jar, self.node.settings.proxies)
+
+    async def app(self, name: str) -> App:
+        """Load an app; raise NotFound for what is none of ours."""
+        app = await self.login.store.realms.app(name) if name else None
+        if app is None:
+            raise NotFound(f"no app {name or 'of that name'} here; `wxgate login app list` shows them")
+        return app
+
+    async def realm(self, name: str) -> Realm:
+        """Load a realm; raise NotFound for what is none of ours."""
+        realm = await self.login.store.realms.realm(name) if name else None
+        if realm is None:
+            raise NotFound(f"no realm {name or 'of that name'} here; `wxgate login realm list` shows them")
+        return realm
+
+    def leave(self, leave: Leave) -> Response:
+        """Send the browser on."""
+        return self.with_cookies(redirect(leave.url), leave.cookies)
+
+    def with_cookies(self, response: Response, cookies: Cookies) -> Response:
+        """Let the browser keep what it should."""
+        self.jar.write(response, cookies, self.node.clock.now())
+        return response
+
+    def show(self, visit: LoginVisit, realm: Realm, show: Show) -> Outcome:
+        """Make the page that the door asks for; what starts by a button starts at this very address."""
+        match show.page:
+            case Page.TAP:
+                why = Why.LOGGED_OUT if visit.visitor.at(realm.name).logged_out else Why.ASKED
+                response = self.tap(visit, realm.title, why, self.here(visit))
+            case Page.OPEN_IN_WECHAT:
+                response = self.pages.open_in_wechat(
+                    visit.request,
+                    visit.lang,
+                    name=realm.title,
+                    address=self.base + self.here(visit),
+                    wecom=visit.browser == "wecom",
+                )
+            case _:
+                figures = {"name": realm.title, "realm": realm.name, "appid": "", **show.facts}
+                response = self.notice(
+                    visit, Notice(show.page.value, figures, again=self._again(visit, show.page))
+                )
+        return show.page.value, self.with_cookies(response, show.cookies)
+
+    def tap(self, visit: LoginVisit, name: str, why: Why, start: str) -> Response:
+        """Show a button that starts a login; what it leads to counts as tapped in this browser alone."""
+        key = visit.visitor.browser_key or make_browser_key(self.login.random)
+        page = self.pages.tap(visit.request, visit.lang, name=name, why=why, start=tapped(start, key))
+        return self.with_cookies(page, Cookies(browser_key=key))
+
+    def notice(self, visit: LoginVisit, notice: Notice) -> Response:
+        """Say how a visit ended; the button to try again counts as a tap."""
+        key = visit.visitor.browser_key or make_browser_key(self.login.random)
+        again = tapped(notice.again, key) if notice.again else ""
+        page = self.pages.notice(
+            visit.request,
+            visit.lang,
+            Notice(notice.word, notice.figures, again, notice.back, notice.errcode, notice.advice),
+        )
+        return self.with_cookies(page, Cookies(browser_key=key)) if again else page
+
+    def here(self, visit: LoginVisit) -> str:
+        """Make the path of this page with its query, but for what only this browser may use."""
+        query = [
+            (name, value)
+            for name, value in visit.request.query_params.multi_items()
+            if name not in (TAP, "lang")
+        ]
+        return visit.request.url.path + (f"?{urlencode(query)}" if query else "")
+
+    def back_of(self, realm: Realm, return_to: str) -> str:
+        """Return an address that people may go back to, or ""."""
+        if local_path(return_to) is not None or is_allowed(return_to, realm.return_to):
+            return return_to
+        return ""
+
+    def _again(self, visit: LoginVisit, page: Page) -> str:
+        return "" if page is Page.NO_APP else self.here(visit)
+
+
+def tapped(path: str, key: BrowserKey) -> str:
+    """Put the mark of a tap into a path of ours."""
+    bare, _, query = path.partition("?")
+    kept = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] != TAP]
+    return f"{bare}?{urlencode([*kept, (TAP, tap_mark(key))])}"
+
+
+def again_of(text: str) -> str:
+    """Return where a page may let people start again: one of our own login addresses, or ""."""
+    path = local_path(text)
+    return path if path is not None and urlsplit(path).path.startswith(START) else ""
+
+
+def redirect(url: str) -> Response:
+    """Send the browser on; nobody on the way is told where it came from."""
+    return RedirectResponse(url, status_code=303, headers=private_headers(Referrer.NONE))
+
+
+def nothing() -> Response:
+    """Answer a HEAD to an address that acts: nothing is done for it."""
+    return Response(status_code=204, headers=private_headers(Referrer.NONE))
+
+
+def as_json(document: Mapping[str, object], status: int = 200) -> Response:
+    """Answer a script, for this visitor and this moment only."""
+    return JSONResponse(dict(document), status, headers=private_headers(Referrer.NONE))
