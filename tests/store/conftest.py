@@ -35,6 +35,7 @@ SHARING = {
         "login_realms",
         "login_sessions",
         "login_trouble",
+        "login_walk",
         "platforms",
         "policies",
         "push_log",

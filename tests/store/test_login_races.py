@@ -223,3 +223,18 @@ async def test_a_login_that_takes_the_place_of_a_session_ends_it_beside_others(
     old = await store.login.sessions.load(SESSION.id_hash)
     assert old is not None
     assert old.end_reason == "replaced"
+
+
+async def test_of_many_logins_that_go_on_with_a_session_one_has_its_sid(store: Store, other: Store) -> None:
+    await store.login.sessions.create(SESSION)
+
+    async def log_in(node: Store, number: int) -> str:
+        new = replace(SESSION, id_hash=f"n{number}", sid=f"n{number}")
+        return (await node.login.sessions.create(new, instead_of=SESSION.id_hash, goes_on=True)).sid
+
+    sids = await many(store, other, log_in)
+    assert sids.count("sid-1") == 1
+    assert len(set(sids)) == CALLERS
+    kept = await store.login.sessions.by_sid("sid-1")
+    assert kept is not None
+    assert kept.ended_at is None
