@@ -91,6 +91,14 @@ async def test_the_check_says_what_is_wrong_and_fails(within: Within) -> None:
     assert "https" in wrong.out
 
 
+async def test_keys_are_turned_over(within: Within) -> None:
+    await furnish(within)
+    before = (await within("login", "key", "list", "--json")).json
+    assert {one["algorithm"] for one in before} == {"RS256", "ES256"}
+    assert "signs from" in (await within("login", "key", "rotate")).out
+    assert len((await within("login", "key", "list")).out.splitlines()) == 5
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

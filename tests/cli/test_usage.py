@@ -47,7 +47,7 @@ COMMANDS = tuple(
             *(f"login {kind} {what}" for kind in ("realm", "app", "client") for what in LOGIN_CHANGES),
             "login client rotate-secret",
             *(f"login subject {what}" for what in ("conflicts", "forget", "list", "merge", "show")),
-            *("login session end", "login session list"),
+            *("login session end", "login session list", "login key list", "login key rotate"),
             *(f"event {what}" for what in ("forget", "list", "replay", "show")),
             *(
                 f"subscriber {what}"

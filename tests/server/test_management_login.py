@@ -156,7 +156,7 @@ async def test_a_mistake_is_named_and_changes_nothing(boss: Holder) -> None:
 
 async def test_a_key_for_some_accounts_reaches_nothing_of_login(gateway: World) -> None:
     narrow = await holder(gateway, ClientScope.MANAGE, platforms={gateway.platform.appid})
-    for path in ("realms", "apps", "clients", "conflicts", "realms/main/subjects"):
+    for path in ("realms", "apps", "clients", "conflicts", "realms/main/subjects", "realms/main/keys"):
         said = await narrow.get(f"/v1/login/{path}")
         assert (said.status, said.error["missing"]) == (403, "everything"), path
 
@@ -191,6 +191,8 @@ async def test_two_people_who_are_one_are_listed_and_merged(gateway: World, boss
     assert (await boss.get("/v1/login/conflicts")).document == []
     assert len((await boss.get("/v1/login/conflicts?settled=true")).document) == 1
     assert (await boss.get("/v1/login/realms/main/sessions")).document == []
+    (event,) = await gateway.node.store.inbox.find(limit=1)
+    assert (event.name, event.fields["other"]) == ("wxgate.identity.merged", "u_2")
     again = await boss.post(f"{path}/u_1/merge", {"other": "u_2"})
     assert again.status == 400
     assert (await boss.post(f"{path}/u_1/merge", {"other": "u_1"})).status == 400
@@ -208,6 +210,18 @@ async def test_sessions_are_listed_and_ended_one_by_one_or_together(gateway: Wor
     assert [one["sid"] for one in (await boss.get(path)).document] == ["s_2"]
     assert (await boss.post(f"{path}/end", {"whose": "subject", "which": "u_1"})).document == {"ended": 1}
     assert (await boss.get(f"{path}?sub=u_1")).document == []
+
+
+async def test_keys_are_listed_without_their_secret_half_and_turned_over(boss: Holder) -> None:
+    path = "/v1/login/realms/main/keys"
+    before = await boss.get(path)
+    assert {one["algorithm"] for one in before.document} == {"RS256", "ES256"}
+    assert set(before.document[0]) == {"kid", "realm", "algorithm", "created_at", "signs_from"}
+    made = (await boss.post(f"{path}/rotate", {})).document
+    assert all(one["signs_from"] > one["created_at"] for one in made)
+    assert len((await boss.get(path)).document) == 4
+    assert (await boss.post(f"{path}/rotate", {"at_once": True})).status == 200
+    assert len((await boss.get(path)).document) == 2
 
 
 async def test_a_person_is_forgotten_with_everything(gateway: World, boss: Holder) -> None:

@@ -1,5 +1,6 @@
 """What the commands of `wxgate login` share: options, spans of time, and how a realm is found."""
 
+import asyncio
 import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -11,6 +12,11 @@ from wxgate.login.records import SessionLimits
 
 if TYPE_CHECKING:
     from wxgate.server.node import Node
+
+TELLING_SECONDS = 15.0
+"""How long a command waits for applications that do not answer."""
+
+NOT_TOLD = "an application did not answer and was not told; it hears of it when it next uses a token"
 
 _SPAN = re.compile(r"([0-9]{1,6})\s*(s|min|h|d)")
 _UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
@@ -56,6 +62,16 @@ def read_limits(
         absolute=before.absolute if absolute is None else read_span("--absolute", absolute),
         recheck_after=before.recheck_after if recheck is None else read_span("--recheck", recheck),
     )
+
+
+async def tell_applications(node: "Node") -> bool:
+    """Tell applications of the sessions that this command has ended; False where one did not answer."""
+    try:
+        async with asyncio.timeout(TELLING_SECONDS):
+            await node.login.settle()
+    except TimeoutError:
+        return False
+    return True
 
 
 async def realm_or_only(node: "Node", name: str | None) -> str:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from wxgate.cli.login_options import RealmOption, realm_or_only
+from wxgate.cli.login_options import NOT_TOLD, RealmOption, realm_or_only, tell_applications
 from wxgate.cli.opening import with_node
 from wxgate.cli.options import DatabaseUrl, Json, KeyFile
-from wxgate.cli.output import emit, moment, stdout, table
+from wxgate.cli.output import emit, moment, stderr, stdout, table
 from wxgate.errors import ConfigError
 from wxgate.login.describing import describe_session
 
@@ -86,9 +86,12 @@ def end(
             else:
                 whose, which = Whose.APP, str(app_name)
             ended = list(await node.login.subjects.end_all(within, whose, which))
+        told = await tell_applications(node)
         if as_json:
             emit([describe_session(one) for one in ended])
         else:
             stdout().print(f"{len(ended)} sessions ended")
+        if not told:
+            stderr().print(NOT_TOLD, style="yellow")
 
     with_node(work, database_url=database_url, key_file=key_file)

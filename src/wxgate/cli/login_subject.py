@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from wxgate.cli.login_options import RealmOption, Yes, realm_or_only
+from wxgate.cli.login_options import NOT_TOLD, RealmOption, Yes, realm_or_only, tell_applications
 from wxgate.cli.opening import with_node
 from wxgate.cli.options import DatabaseUrl, Json, KeyFile
-from wxgate.cli.output import emit, facts, moment, stdout, table
+from wxgate.cli.output import emit, facts, moment, stderr, stdout, table
 from wxgate.errors import ConfigError
 from wxgate.login.describing import describe_conflict, describe_session, describe_subject
 
@@ -99,6 +99,8 @@ def merge(
     async def work(node: "Node") -> None:
         within = await realm_or_only(node, realm)
         await node.login.subjects.merge(within, kept=kept, other=other)
+        if not await tell_applications(node):
+            stderr().print(NOT_TOLD, style="yellow")
         _show(await node.login.subjects.require(within, kept), as_json)
 
     with_node(work, database_url=database_url, key_file=key_file)
@@ -124,6 +126,8 @@ def forget(
 
     async def work(node: "Node") -> None:
         ended = await node.login.subjects.forget(await realm_or_only(node, realm), sub)
+        if not await tell_applications(node):
+            stderr().print(NOT_TOLD, style="yellow")
         if as_json:
             emit({"sub": sub, "forgotten": True, "sessions_ended": ended})
         else:

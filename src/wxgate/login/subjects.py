@@ -1,6 +1,6 @@
 """The people who logged in, as an operator sees them: who they are, where, and the end of that."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -8,7 +8,9 @@ import structlog
 
 from wxgate.clock import Clock
 from wxgate.errors import ConfigError, NotFound
-from wxgate.login.ports import Grants, Identities, Realms, Sessions
+from wxgate.login.endings import Endings
+from wxgate.login.news import Tell, merge_news
+from wxgate.login.ports import Identities, Realms, Sessions
 from wxgate.login.records import Conflict, Identity, Session, Subject
 
 log = structlog.get_logger("wxgate.login")
@@ -18,19 +20,6 @@ MERGED = "merged"
 """Why a session ended, as it is kept with it."""
 
 LIST_LIMIT = 1000
-
-Ended = Callable[[Sequence[Session]], Awaitable[object]]
-"""Hears which sessions have ended, to tell the applications."""
-
-
-def telling(listeners: Sequence[Ended]) -> Ended:
-    """Make one listener of those that are there when something is told."""
-
-    async def tell(sessions: Sequence[Session]) -> None:
-        for listener in listeners:
-            await listener(sessions)
-
-    return tell
 
 
 class Whose(StrEnum):
@@ -58,17 +47,17 @@ class Subjects:
         realms: Realms,
         identities: Identities,
         sessions: Sessions,
-        grants: Grants,
         clock: Clock,
         *,
-        on_ended: Ended,
+        endings: Endings,
+        tell: Tell,
     ) -> None:
         self._realms = realms
         self._identities = identities
         self._sessions = sessions
-        self._grants = grants
         self._clock = clock
-        self._on_ended = on_ended
+        self._endings = endings
+        self._news = tell
 
     async def find(
         self, realm: str, *, search: str = "", after: str = "", limit: int = 100
@@ -83,7 +72,7 @@ class Subjects:
         subject = await self._identities.subject(realm, sub)
         if subject is None:
             raise NotFound(
-                f"nobody with the sub {sub} in realm {realm}; `wxgate login subject list {realm} --search` "
+                f"nobody with the sub {sub} in realm {realm}; `wxgate login subject list --search` "
                 "finds people by openid or unionid"
             )
         names = await self._identities.names(realm, sub)
@@ -100,6 +89,7 @@ class Subjects:
             raise ConfigError(f"one of {kept} and {other} was merged into another before; merge that one")
         log.info("login.subjects_merged", realm=realm, kept=kept, other=other)
         await self._end(realm, Whose.SUBJECT, other, MERGED)
+        await self._news(merge_news(realm, kept=kept, other=other))
         return (await self.require(realm, kept)).subject
 
     async def forget(self, realm: str, sub: str) -> int:
@@ -128,9 +118,7 @@ class Subjects:
         session = await self._sessions.by_sid(sid)
         if session is None:
             raise NotFound(f"no session {sid} here; `wxgate login session list` shows those that live")
-        ended = await self._sessions.end(session.id_hash, reason=BY_OPERATOR, now=self._clock.now())
-        if ended is not None:
-            await self._tell([ended])
+        await self._endings.end(session, BY_OPERATOR)
         return await self._sessions.by_sid(sid) or session
 
     async def end_all(self, realm: str, whose: Whose, which: str) -> Sequence[Session]:
@@ -147,15 +135,8 @@ class Subjects:
             reason=reason,
             now=self._clock.now(),
         )
-        await self._tell(ended)
+        await self._endings.follow(ended)
         return ended
-
-    async def _tell(self, ended: Sequence[Session]) -> None:
-        for session in ended:
-            await self._grants.revoke_session(session.sid, now=self._clock.now())
-        if ended:
-            log.info("login.sessions_ended", realm=ended[0].realm, count=len(ended))
-            await self._on_ended(ended)
 
     async def _require_realm(self, name: str) -> None:
         if await self._realms.realm(name) is None:

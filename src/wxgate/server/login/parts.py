@@ -33,7 +33,7 @@ from wxgate.login.returning import Returning
 from wxgate.login.scan_entering import ScanEntrance
 from wxgate.login.scans import ScanLogins
 from wxgate.login.starting import Starter
-from wxgate.login.subjects import Ended, Subjects, telling
+from wxgate.login.subjects import Subjects
 from wxgate.login.upkeep import LoginUpkeep
 from wxgate.login.values import Random
 from wxgate.login.wechat import WeChatAddresses, WeChatLogin
@@ -114,10 +114,7 @@ class Counting:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """The services of login.
-
-    `finishers` takes those of other purposes, and `ended` who is to hear of sessions that somebody ended.
-    """
+    """The services of login; `finishers` takes those of other purposes."""
 
     store: LoginStore
     door: Door
@@ -137,7 +134,6 @@ class Login:
     configuration: LoginConfiguration
     subjects: Subjects
     upkeep: LoginUpkeep
-    ended: list[Ended]
     tell: Tell
     scans: ScanLogins
     scanning: ScanEntrance
@@ -222,7 +218,6 @@ class Login:
             scanning=scanning,
             clock=clock,
         )
-        ended: list[Ended] = [oidc.backchannel.tell]
         return cls(
             store,
             door,
@@ -244,9 +239,9 @@ class Login:
                 store.realms,
                 store.identities,
                 store.sessions,
-                store.grants,
                 clock,
-                on_ended=telling(ended),
+                endings=endings,
+                tell=tell,
             ),
             LoginUpkeep(
                 attempts=store.attempts,
@@ -258,7 +253,6 @@ class Login:
                 turn_keys=oidc.tend,
                 on_removed=lambda kind, count: metrics.removed.labels(kind).inc(count),
             ),
-            ended,
             tell,
             scans,
             scanning,
@@ -282,6 +276,10 @@ class Login:
     async def end_all(self, realm: str, sub: str, reason: str) -> Sequence[Session]:
         """End every session of a person."""
         return await self.endings.end_all(realm, sub, reason)
+
+    async def settle(self) -> None:
+        """Wait until applications have been told of the sessions that ended here."""
+        await self.oidc.backchannel.settle()
 
     async def close(self) -> None:
         """Stop what runs behind logins; applications that have not been told of an end yet are given up."""
