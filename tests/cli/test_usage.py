@@ -44,6 +44,7 @@ COMMANDS = tuple(
             "replies set",
             "replies show",
             "login check",
+            "login import-openids",
             *(f"login {kind} {what}" for kind in ("realm", "app", "client") for what in LOGIN_CHANGES),
             "login client rotate-secret",
             *(f"login subject {what}" for what in ("conflicts", "forget", "list", "merge", "show")),
@@ -141,9 +142,11 @@ def test_every_failure_says_what_to_do_next(error: Exception, told: str) -> None
 
 def test_every_branch_of_errors_has_a_hint() -> None:
     from wxgate.cli.failures import HINTS
-    from wxgate.errors import InvalidReply, ReplierFailed, Undeliverable, WeChatError
+    from wxgate.errors import InvalidReply, OAuthRefused, ReplierFailed, Undeliverable, WeChatError
+    from wxgate.login.wechat import LoginFailed
 
     covered = (*(branch for branch, _ in HINTS), WeChatError, InvalidReply, ReplierFailed, Undeliverable)
+    covered += (OAuthRefused, LoginFailed)  # these end at browsers and applications
     assert [kind for kind in GatewayError.__subclasses__() if not issubclass(kind, covered)] == []
 
 

@@ -43,11 +43,12 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an import is; `results` counts what came of the openids so far."""
+    """How far an import is; `results` counts what came of the openids so far, `after` is where to go on."""
 
     done: int
     total: int
     results: Mapping[Result, int]
+    after: str = ""
 
 
 Convert = Callable[[str, str, Sequence[str]], Awaitable[Mapping[str, str]]]
@@ -71,20 +72,20 @@ class OpenidImport:
         self._on_conflicts = on_conflicts
 
     async def by_wechat(
-        self, realm: str, from_appid: str, to_appid: str, *, dry_run: bool = False
+        self, realm: str, from_appid: str, to_appid: str, *, after: str = "", dry_run: bool = False
     ) -> AsyncIterator[Progress]:
-        """Convert every openid that has logged in by the old account, a batch at a time."""
+        """Convert every openid behind `after` that has logged in by the old account, a batch at a time."""
         _check(from_appid, to_appid)
         total = await self._identities.count_openids(realm, from_appid)
-        counts, after = Counter[Result](), ""
-        yield _progress(counts, total)
+        counts = Counter[Result]()
+        yield _progress(counts, total, after)
         while page := await self._identities.openids(realm, from_appid, after=after, limit=BATCH):
             found = await self._convert(from_appid, to_appid, page)
             pairs = {old: found[old] for old in page if old in found}
             counts[Result.REFUSED] += len(page) - len(pairs)
             counts.update(await self._link(realm, from_appid, to_appid, pairs, dry_run=dry_run))
             after = page[-1]
-            yield _progress(counts, total)
+            yield _progress(counts, total, after)
 
     async def by_list(
         self,
@@ -158,8 +159,8 @@ def _check(from_appid: str, to_appid: str) -> None:
         raise ConfigError("an account moves from one appid to another: give two")
 
 
-def _progress(counts: Counter[Result], total: int) -> Progress:
-    return Progress(counts.total(), total, {result: counts[result] for result in Result})
+def _progress(counts: Counter[Result], total: int, after: str = "") -> Progress:
+    return Progress(counts.total(), total, {result: counts[result] for result in Result}, after)
 
 
 def _batches(pairs: Sequence[tuple[str, str]]) -> Iterator[Sequence[tuple[str, str]]]:
