@@ -89,8 +89,7 @@ async def test_a_link_to_logout_asks_first(scene: Scene) -> None:
 async def test_logout_stays_out_until_somebody_taps(scene: Scene) -> None:
     browser = await logged_in(scene)
     await browser.get(scene.world.url("/login/logout"))
-    page = await browser.submit(browser.page.form.action, browser.page.form.fields) if browser.page else None
-    assert page is not None
+    page = await browser.press()
     assert path_of(page) == "/login/logged-out"
     assert (await session(scene, browser)).status == 401
     page = await browser.get(scene.start("shop"))

@@ -1,12 +1,14 @@
 """What all login pages share: who comes, and the door's answers made into responses."""
 
+import math
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from wxgate.errors import NotFound
+from wxgate.errors import BadRequest, GatewayError, NotFound, TooManyAttempts, told
 from wxgate.login.addresses import is_allowed, local_path
 from wxgate.login.door import Door
 from wxgate.login.handover import site_of
@@ -17,11 +19,22 @@ from wxgate.secret import BrowserKey
 from wxgate.server.front import Outcome
 from wxgate.server.login.cookies import CookieJar
 from wxgate.server.login.pages import LoginPages, Notice, Why
+from wxgate.server.login.scan_pages import ScanPages
 from wxgate.server.login.visits import TAP, LoginVisit, tap_mark
 from wxgate.server.node import Node
 from wxgate.server.pages import Referrer, private_headers
 
+log = structlog.get_logger("wxgate.login")
+
 START = "/login/wechat/"
+
+
+class ReturnRefused(BadRequest):
+    """The address to go back to is not on the realm's list."""
+
+    def __init__(self, realm: Realm) -> None:
+        super().__init__(f"return_to is not on the list of the realm {realm.name}")
+        self.realm = realm
 
 
 class LoginFront:
@@ -36,6 +49,8 @@ class LoginFront:
         self.pages = LoginPages(
             res_base_url=node.settings.res_base_url, open_base_url=node.settings.open_base_url
         )
+
+        self._scan = ScanPages(self.pages.pages)
 
     @property
     def door(self) -> Door:
@@ -83,6 +98,8 @@ class LoginFront:
                     address=self.base + self.here(visit),
                     wecom=visit.browser == "wecom",
                 )
+            case Page.SCAN:
+                response = self._scan.code(visit.request, visit.lang, name=realm.title, facts=show.facts)
             case _:
                 figures = {"name": realm.title, "realm": realm.name, "appid": "", **show.facts}
                 response = self.notice(
@@ -106,6 +123,37 @@ class LoginFront:
             Notice(notice.word, notice.figures, again, notice.back, notice.errcode, notice.advice),
         )
         return self.with_cookies(page, Cookies(browser_key=key)) if again else page
+
+    def too_many(self, visit: LoginVisit, wait: float) -> Outcome:
+        """Ask a visitor to wait."""
+        if visit.wants_json:
+            response = as_json({"error": "too_many", "error_description": "wait a moment"}, 429)
+        else:
+            response = self.notice(visit, Notice("too_many"))
+        response.headers["Retry-After"] = str(math.ceil(wait))
+        return "too_many", response
+
+    def trouble(self, visit: LoginVisit, page: str, error: GatewayError) -> Outcome:
+        """Say what is wrong, to a person or to a script."""
+        figures = {"realm": "", "name": "", "appid": ""}
+        match error:
+            case TooManyAttempts():
+                return self.too_many(visit, error.retry_after)
+            case ReturnRefused():
+                word, figures = "bad_return", figures | {"realm": error.realm.name}
+            case BadRequest():
+                word = "bad_request"
+            case NotFound():
+                word = "unknown_app"
+            case _:
+                # The address stays as it is: whoever reloads it tries the same once more.
+                word = "trouble"
+                log.warning("login.page_failed", page=page, **told(error))
+        if visit.wants_json:
+            status = {"unknown_app": 404, "trouble": 503}.get(word, 400)
+            why = "this cannot be answered at present" if word == "trouble" else str(error)
+            return word, as_json({"error": word, "error_description": why}, status)
+        return word, self.notice(visit, Notice(word, figures))
 
     def here(self, visit: LoginVisit) -> str:
         """Make the path of this page with its query, but for what only this browser may use."""

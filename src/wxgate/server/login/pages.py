@@ -76,7 +76,7 @@ class LoginPages:
     """Renders the login pages."""
 
     def __init__(self, *, res_base_url: str, open_base_url: str) -> None:
-        self._pages = Pages()
+        self.pages = Pages()
         self.script = res_base_url + WXLOGIN_PATH
         self._framed = Allowed(
             script="login_qr.js",
@@ -97,12 +97,12 @@ class LoginPages:
             "advice": notice.advice,
             "switch": switch(request, lang),
         }
-        return self._pages.render("login_notice.html", lang, context, status=STATUS[word])
+        return self.pages.render("login_notice.html", lang, context, status=STATUS[word])
 
     def tap(self, request: Request, lang: Lang, *, name: str, why: Why, start: str) -> Response:
         """Wait for a tap: `start` is where it leads."""
         context = {"name": name, "why": why.value, "start": start, "switch": switch(request, lang)}
-        return self._pages.render("login_tap.html", lang, context)
+        return self.pages.render("login_tap.html", lang, context)
 
     def qr(self, request: Request, lang: Lang, *, name: str, login: str, full: str) -> Response:
         """Show WeChat's QR code in a frame of WeChat's; `login` is what wxLogin.js takes, as JSON."""
@@ -113,7 +113,7 @@ class LoginPages:
             "script": self.script,
             "switch": switch(request, lang),
         }
-        return self._pages.render("login_qr.html", lang, context, allowed=self._framed)
+        return self.pages.render("login_qr.html", lang, context, allowed=self._framed)
 
     def open_in_wechat(
         self, request: Request, lang: Lang, *, name: str, address: str, wecom: bool
@@ -126,7 +126,7 @@ class LoginPages:
             "qr": draw_qr(address) if len(address) <= LONGEST_DRAWN else None,
             "switch": switch(request, lang),
         }
-        return self._pages.render("login_open.html", lang, context, allowed=Allowed(script="login_open.js"))
+        return self.pages.render("login_open.html", lang, context, allowed=Allowed(script="login_open.js"))
 
     def logout(
         self, request: Request, lang: Lang, *, name: str, action: str, fields: Mapping[str, str], back: str
@@ -139,7 +139,7 @@ class LoginPages:
             "back": back,
             "switch": switch(request, lang),
         }
-        return self._pages.render(
+        return self.pages.render(
             "login_logout.html", lang, context, allowed=Allowed(form_to=(SELF, *_origin(back)))
         )
 

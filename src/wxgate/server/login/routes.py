@@ -3,23 +3,19 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from wxgate.errors import BadRequest, GatewayError, NotFound, told
+from wxgate.errors import GatewayError, NotFound
 from wxgate.login.addresses import CALLBACK
 from wxgate.server.front import Outcome
-from wxgate.server.login.front import LoginFront, as_json
-from wxgate.server.login.pages import Notice
+from wxgate.server.login.front import LoginFront
 from wxgate.server.login.redeeming import Redeeming
 from wxgate.server.login.sessions import LOGGED_OUT, Sessions
-from wxgate.server.login.starting import DONE, ReturnRefused, Starting
+from wxgate.server.login.starting import DONE, Starting
 from wxgate.server.login.visits import LoginVisit
 from wxgate.server.node import Node
-
-log = structlog.get_logger("wxgate.login")
 
 Answer: TypeAlias = Callable[[LoginVisit], Awaitable[Outcome]]
 
@@ -56,31 +52,11 @@ class LoginRoutes:
             try:
                 result, response = await answer(visit)
             except GatewayError as error:
-                result, response = self._trouble(visit, page, error)
+                result, response = self.front.trouble(visit, page, error)
             self.front.node.metrics.login_pages.labels(page, result).inc()
             return response
 
         return Route(path, endpoint, methods=[method], name=f"login_{page}")
-
-    def _trouble(self, visit: LoginVisit, page: str, error: GatewayError) -> Outcome:
-        """Say what is wrong, to a person or to a script."""
-        figures = {"realm": "", "name": "", "appid": ""}
-        match error:
-            case ReturnRefused():
-                word, figures = "bad_return", figures | {"realm": error.realm.name}
-            case BadRequest():
-                word = "bad_request"
-            case NotFound():
-                word = "unknown_app"
-            case _:
-                # The address stays as it is: whoever reloads it tries the same once more.
-                word = "trouble"
-                log.warning("login.page_failed", page=page, **told(error))
-        if visit.wants_json:
-            status = {"unknown_app": 404, "trouble": 503}.get(word, 400)
-            why = "this cannot be answered at present" if word == "trouble" else str(error)
-            return word, as_json({"error": word, "error_description": why}, status)
-        return word, self.front.notice(visit, Notice(word, figures))
 
     async def _unknown(self, visit: LoginVisit) -> Outcome:
         raise NotFound("there is no such page")

@@ -7,14 +7,11 @@ The callback's address holds WeChat's code, so nothing is ever shown there.
 """
 
 import json
-import math
 import time
 from dataclasses import replace
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from starlette.responses import Response
-
-from wxgate.errors import BadRequest, NotFound
+from wxgate.errors import NotFound
 from wxgate.login.addresses import is_allowed, local_path
 from wxgate.login.browsers import Entrance
 from wxgate.login.handover import read_wish
@@ -27,7 +24,14 @@ from wxgate.server.front import Outcome
 from wxgate.server.limits import Limiter, household
 from wxgate.server.login.csrf import is_from_us
 from wxgate.server.login.friends import answer_friend, friends_of
-from wxgate.server.login.front import LoginFront, again_of, as_json, nothing, redirect
+from wxgate.server.login.front import (
+    LoginFront,
+    ReturnRefused,
+    again_of,
+    as_json,
+    nothing,
+    redirect,
+)
 from wxgate.server.login.pages import Notice, Why
 from wxgate.server.login.visits import LoginVisit
 
@@ -192,17 +196,7 @@ class Starting:
         address = household(client_ip(visit.request.scope, self._front.node.settings.proxies))
         if not (wait := limiter.take(address, time.monotonic())):
             return None
-        response: Response = self._front.notice(visit, Notice("too_many"))
-        response.headers["Retry-After"] = str(math.ceil(wait))
-        return "too_many", response
-
-
-class ReturnRefused(BadRequest):
-    """The address to go back to is not on the realm's list."""
-
-    def __init__(self, realm: Realm) -> None:
-        super().__init__(f"return_to is not on the list of the realm {realm.name}")
-        self.realm = realm
+        return self._front.too_many(visit, wait)
 
 
 def wxlogin(url: str) -> dict[str, object]:
