@@ -15,7 +15,7 @@ from tests.cli.conftest import Cli, wait_until_gone
 STEPS = [
     *("ticket", "component_token", "authorize", "authorizer_token"),
     *("message_reply", "custom_message", "refresh"),
-    *("login_in_wechat", "login_on_behalf", "login_qr", "unauthorized"),
+    *("login_in_wechat", "login_on_behalf", "login_qr", "login_oidc", "unauthorized"),
 ]
 
 

@@ -238,6 +238,8 @@ class _Show:
             "emulator_state": f"{stage.emulator}/_emulator/state",
             "emulator_pushes": f"{stage.emulator}/_emulator/pushes",
         }
+        if any(result.step.name == "login_qr" and result.ok for result in self._results):
+            addresses["log_in"] = f"{stage.gateway}/login/wechat/site?mode=qr&return_to=/healthz"
         if self._plan.as_json:
             processes = {"emulator": self._children[0].pid, "gateway": self._children[1].pid}
             emit({**self._document(None), "addresses": addresses, "processes": processes})

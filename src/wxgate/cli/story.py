@@ -15,7 +15,7 @@ from wxgate.cli import merchant
 from wxgate.cli.children import run_command
 from wxgate.cli.output import duration, mask
 from wxgate.cli.stage import Stage, expect
-from wxgate.cli.story_login import login_in_wechat, login_on_behalf, login_qr
+from wxgate.cli.story_login import login_in_wechat, login_oidc, login_on_behalf, login_qr
 from wxgate.custody.records import AuthorizationState
 from wxgate.custody.sources import component_key
 from wxgate.custody.tickets import TicketHealth
@@ -255,5 +255,6 @@ STEPS = (
     Step("login_in_wechat", "somebody logs in inside WeChat, unasked", "微信内静默登录", login_in_wechat),
     Step("login_on_behalf", "a login on the merchant's behalf", "代公众号登录", login_on_behalf),
     Step("login_qr", "on a desktop, by scanning", "电脑扫码登录", login_qr),
+    Step("login_oidc", "an OpenID client that knows no WeChat", "标准 OpenID Connect 登录", login_oidc),
     Step("unauthorized", "the merchant takes it back", "取消授权", _unauthorized),
 )

@@ -1,13 +1,22 @@
 """The demo's story where people log in: with a browser of each kind, checked from both sides."""
 
 import re
-from collections.abc import Sequence
+from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import aiohttp
+from aiohttp import web
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
 from wxgate.cli.stage import Stage, expect
 from wxgate.login.records import App, AppKind, Session
-from wxgate.login.registration import NewApp
+from wxgate.login.registration import NewApp, NewClient
 from wxgate.secret import AppSecret
 from wxgate.testing.browser import Browser, WeChatBrowser
 from wxgate.testing.pages import Page
@@ -71,7 +80,9 @@ async def login_qr(stage: Stage) -> list[str]:
     app = await _add_app(stage, "site", site, AppKind.WEBSITE)
     desktop = Browser(None, stage.emulator)
     page = await desktop.get(_start(stage, app, mode="qr"))
-    expect(page.came_by("/connect/qrconnect"), f"there is no QR code at {page.url}: {page.words[:200]}")
+    link = next((one for one in page.links if "/connect/qrconnect" in one), None)
+    expect(link, f"there is no QR code at {page.url}: {page.words[:200]}")
+    page = await desktop.click(str(link))
     state = page.query["state"]
     login = await stage.control("act/scan_login", state=state, user=await _user(stage, "Ming"))
     await stage.control("act/confirm_login", state=state, accept=True)
@@ -92,6 +103,68 @@ async def login_qr(stage: Stage) -> list[str]:
         f"the desktop shows WeChat's QR code; Ming scans it and confirms on the phone: {session.sub}",
         "the browser is closed and opened again: still logged in, and WeChat is not asked",
     ]
+
+
+async def login_oidc(stage: Stage) -> list[str]:
+    """Any OpenID client logs people in, and does not know of WeChat."""
+    async with _application() as callback:
+        client, secret = await stage.node.login.configuration.add_client(
+            REALM, NewClient("面馆点餐", redirect_uris=(callback,))
+        )
+        assert secret is not None
+        provider = await stage.get(f"{stage.gateway}/oidc/{REALM}/.well-known/openid-configuration")
+        verifier, nonce, state = (token_urlsafe(32) for _ in range(3))
+        challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        asked = {
+            "client_id": client.id, "redirect_uri": callback, "response_type": "code", "state": state,
+            "scope": "openid", "nonce": nonce, "code_challenge": challenge, "code_challenge_method": "S256",
+            "login_hint": "app:shop",
+        }  # fmt: skip
+        xiaoming = WeChatBrowser(await _user(stage, "小明"), stage.emulator)
+        page = await xiaoming.get(f"{provider['authorization_endpoint']}?{urlencode(asked)}")
+        expect(page.url.startswith(callback), f"the login ends at {page.url}: {page.words[:200]}")
+        expect(page.query["state"] == state, "the state did not come back")
+        expect(page.query["iss"] == provider["issuer"], "the answer does not say whose it is")
+        redeemed = {
+            "grant_type": "authorization_code", "code": page.query["code"], "redirect_uri": callback,
+            "code_verifier": verifier,
+        }  # fmt: skip
+        basic = aiohttp.BasicAuth(client.id, secret.reveal())
+        async with stage.session.post(provider["token_endpoint"], data=redeemed, auth=basic) as answer:
+            tokens = await answer.json()
+        expect("id_token" in tokens, f"the token endpoint answers {tokens}")
+        keys = KeySet.import_key_set(await stage.get(provider["jwks_uri"]))
+        claims = jwt.decode(tokens["id_token"], keys, algorithms=["RS256"]).claims
+        expect(claims["nonce"] == nonce and claims["aud"] == client.id, f"the ID token says {claims}")
+        bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+        async with stage.session.get(provider["userinfo_endpoint"], headers=bearer) as answer:
+            told = await answer.json()
+        expect(told["sub"] == claims["sub"], f"userinfo tells of {told}")
+        found = await stage.node.login.subjects.find(REALM, search=str(claims["sub"]))
+        expect(found, "nobody of that sub is in the database")
+    return [
+        f"{stage.gateway}/oidc/{REALM}: code and PKCE, an ID token signed with {client.algorithm}",
+        f"小明 is {claims['sub']} for the application, by {', '.join(claims['amr'])}; it saw no openid",
+    ]
+
+
+@asynccontextmanager
+async def _application() -> AsyncIterator[str]:
+    """Serve the page of an application that people come back to; yield its address."""
+
+    async def welcome(_: web.Request) -> web.Response:
+        return web.Response(text="welcome")
+
+    application = web.Application()
+    application.router.add_get("/callback", welcome)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/callback"
+    finally:
+        await runner.cleanup()
 
 
 async def _wechat_app(stage: Stage, **given: object) -> dict[str, Any]:

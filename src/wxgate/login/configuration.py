@@ -150,7 +150,8 @@ class LoginConfiguration:
         kind = choose_kind(new, known)
         issuer = choose_issuer(new, kind, known, DIRECT_ISSUER)
         self._need_secret(new, kind, issuer, known)
-        realm = await self._realm_for(new.realm)
+        title = check_title(new.title if new.title is not None else known.title or new.name)
+        realm = await self._realm_for(new.realm, title)
         if twin := next((one for one in await self._realms.apps(realm) if one.appid == new.appid), None):
             raise ConfigError(f"realm {realm} logs in with {new.appid} already, as {twin.name}")
         app = App(
@@ -159,7 +160,7 @@ class LoginConfiguration:
             kind=kind,
             appid=new.appid,
             issuer=issuer,
-            title=check_title(new.title if new.title is not None else known.title or new.name),
+            title=title,
             created_at=self._clock.now(),
             secret=new.secret,
         )
@@ -263,13 +264,13 @@ class LoginConfiguration:
             where = "open.weixin.qq.com" if kind is AppKind.WEBSITE else "mp.weixin.qq.com"
             raise ConfigError(f"{new.appid} logs in with its own AppSecret; give it (it is shown at {where})")
 
-    async def _realm_for(self, name: str | None) -> str:
-        """Find the realm an app goes into; where there is none, make it."""
+    async def _realm_for(self, name: str | None, title: str) -> str:
+        """Find the realm an app goes into; where there is none, make it, called like its first app."""
         if name is not None:
             return (await self.require_realm(name)).name
         match await self._realms.realms():
             case []:
-                return (await self.add_realm(FIRST_REALM)).name
+                return (await self.add_realm(FIRST_REALM, title=title)).name
             case [only]:
                 return only.name
             case several:
