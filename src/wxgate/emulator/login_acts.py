@@ -7,6 +7,7 @@ from typing import Any
 from wxgate.emulator.acts import Actor
 from wxgate.emulator.parties import Told
 from wxgate.emulator.world import Account, User, World
+from wxgate.emulator.world.login_links import lead_back
 from wxgate.emulator.world.logins import LOGIN, MINI_PROGRAM
 from wxgate.emulator.world.qr_codes import QrCode
 from wxgate.errors import NotFound
@@ -64,7 +65,9 @@ class LoginActs:
             confirm_login(self._world, login.uuid)
         else:
             logins.refuse(login)
-        return asdict(login)
+        stays = not login.code and self._world.switches.qr_refusal == "stay"
+        leads_to = "" if stays else lead_back(login.redirect_uri, login.code or None, login.state)
+        return {**asdict(login), "leads_to": leads_to}
 
     async def _move(self, given: Given) -> Any:
         source, target = self._account(given), self._world.account(given["to_appid"])

@@ -12,6 +12,7 @@ temporary folder.
 from wxgate.testing.answers import Answer, Seen
 from wxgate.testing.browser import Browser, PhoneBrowser, WeChatBrowser
 from wxgate.testing.pushing import PushClient, SealedPush
+from wxgate.testing.sites import Site
 from wxgate.testing.world import WeChatAccount, WeChatUser, World, wechat
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "PushClient",
     "SealedPush",
     "Seen",
+    "Site",
     "WeChatAccount",
     "WeChatBrowser",
     "WeChatUser",

@@ -7,7 +7,8 @@ async with wechat(gateway) as world:
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +26,9 @@ from wxgate.protocol.envelope import Format, Mode
 from wxgate.secret import AppSecret, EncodingAESKey, PushToken, Secret
 from wxgate.testing.answers import Answer, Seen
 from wxgate.testing.browser import Browser, WeChatBrowser
+from wxgate.testing.calling import ASGIApp
+from wxgate.testing.pages import Page
+from wxgate.testing.sites import Site, open_site
 
 PATIENCE = 10.0
 """Seconds to wait for what happens beside the test, such as a customer-service message."""
@@ -101,6 +105,15 @@ class WeChatUser:
                 await asyncio.sleep(0.01)
         return [Seen.of_entry(entry) for entry in entries]
 
+    async def confirms(self, browser: Browser, *, accept: bool = True) -> Page:
+        """Scan the QR code of a website's login that a browser shows, and confirm or refuse; it moves on."""
+        shown = re.search(r"/connect/qrcode/(\w+)", browser.page.text if browser.page else "")
+        if shown is None:
+            raise ConfigError("the browser shows no QR code of a login")
+        given = {"uuid": shown.group(1), "user": self.id, "accept": accept}
+        told = await self._world.control("POST", "act/confirm_login", **given)
+        return await browser.click(told["leads_to"] or str(browser.page and browser.page.url))
+
     async def _acts(self, what: str, **given: Any) -> Answer:
         given |= {"appid": self.account.appid, "openid": self.openid}
         pushes = await self._world.control("POST", f"act/{what}", **given)
@@ -166,6 +179,19 @@ class World:
         else:
             await account.authorizes(func_ids)
         return account
+
+    @asynccontextmanager
+    async def site(
+        self, make: Callable[[Site], ASGIApp], *, callback: str = "/wechat/callback"
+    ) -> AsyncIterator[Site]:
+        """Serve an application of yours that people log in to by the gateway.
+
+        `make` is given the address and the client's issuer, id and secret, and returns the application;
+        `callback` is the path of its redirect URI. In WeChat people log in by the world's account, on a
+        computer by the QR code of a website application.
+        """
+        async with open_site(self, make, callback) as site:
+            yield site
 
     async def happens(self, info_type: str, **fields: Any) -> Answer:
         """Push an event of the platform, such as `notify_third_fasteregister`."""

@@ -43,13 +43,16 @@ class LoginLink:
 
     def back(self, code: str | None) -> str:
         """Return where the browser goes, with a code or, after a refusal, without one."""
-        pairs = [("code", code)] if code else []
-        pairs.append(("state", self.state))
-        if self.platform and code:
-            pairs.append(("appid", self.account.appid))
-        address, hash, fragment = self.redirect_uri.partition("#")
-        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in pairs)
-        return f"{address}{'&' if '?' in address else '?'}{query}{hash}{fragment}"
+        more = [("appid", self.account.appid)] if self.platform and code else []
+        return lead_back(self.redirect_uri, code, self.state, *more)
+
+
+def lead_back(redirect_uri: str, code: str | None, state: str, *more: tuple[str, str]) -> str:
+    """Write an address with code and state behind what it has already."""
+    pairs = [*([("code", code)] if code else []), ("state", state), *more]
+    address, hash, fragment = redirect_uri.partition("#")
+    query = "&".join(f"{name}={quote(value, safe='')}" for name, value in pairs)
+    return f"{address}{'&' if '?' in address else '?'}{query}{hash}{fragment}"
 
 
 def read_authorize(world: World, pairs: Pairs) -> LoginLink:
