@@ -3,6 +3,7 @@
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+NODE := tests/relying/node/node_modules
 ARGS ?=
 
 .DEFAULT_GOAL := menu
@@ -15,7 +16,7 @@ menu: ## print this menu
 demo: .venv/.runtime ## play the whole story, emulator and gateway (ARGS="--once --json")
 	@$(BIN)/wxgate demo $(ARGS)
 
-test: .venv/.dev test-servers lint types ## check everything: lint, types and every test (ARGS="-k ticket")
+test: .venv/.dev test-servers $(NODE)/.package-lock.json lint types ## check everything: lint, types and every test (ARGS="-k ticket")
 	$(BIN)/python -m pytest $(ARGS)
 
 setup: .venv/.dev ## make .venv with everything for development
@@ -38,7 +39,7 @@ lock: .venv/.dev ## pin the dependencies again (ARGS="--upgrade")
 	scripts/lock.sh $(ARGS)
 
 clean: ## remove .venv, caches, builds and what tests leave; databases and keys stay
-	rm -rf .venv build dist tests/artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist tests/artifacts $(NODE) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 test-servers:
@@ -54,3 +55,8 @@ test-servers:
 .venv/.dev: .venv/.runtime requirements/dev.txt
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
+
+# Without them the tests that need them skip on a desk and fail under CI.
+$(NODE)/.package-lock.json: .venv/.dev tests/relying/node/package-lock.json
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --prefix tests/relying/node --loglevel error --no-audit --no-fund \
+		|| echo "*** The Node.js packages of tests/relying could not be installed." >&2

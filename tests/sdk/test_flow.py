@@ -259,9 +259,14 @@ def test_a_logout_ends_the_session_here_and_there_and_stays_out() -> None:
 def test_another_site_cannot_log_anybody_out(site: Site) -> None:
     visitor = site.visitor()
     visitor.logs_in()
-    for headers in ({"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}):
+    for headers in ({"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}, {"origin": "null"}):
         assert visitor.asks("/wechat/logout", method="POST", headers=headers).status == 403
     assert visitor.opens("/").sub == "u_zhang"
+    page = visitor.opens("/wechat/logout").answer
+    assert page is not None
+    assert dict(page.headers)["Referrer-Policy"] == "same-origin", "else our own form has the origin null"
+    same = {"sec-fetch-site": "same-origin", "origin": "null", "sec-fetch-mode": "cors"}
+    assert visitor.asks("/wechat/logout", method="POST", headers=same).status == 200
 
 
 def test_the_gateway_ends_a_session_from_behind(site: Site) -> None:

@@ -38,6 +38,10 @@ from wxgate.login.visits import (
 MOST_LOOPS = 2
 """How many hops to WeChat within a minute nobody has to tap for: a third one means that no cookie stays."""
 
+MOST_LOOPS_WITH_SESSION = 6
+"""The same where the browser shows a session, so that cookies do stay: a login, a consent and a killed WeChat
+may well fall into one minute."""
+
 
 class Door:
     """Lets people in."""
@@ -77,7 +81,8 @@ class Door:
             return _blocked(demand, entrance)
         if session is not None and verdict is Verdict.SILENT_HOP:
             entrance = _silent(entrance, demand, session)
-        if (held_back := _held_back(realm, demand, visitor, entrance)) is not None:
+        most = MOST_LOOPS if session is None else MOST_LOOPS_WITH_SESSION
+        if (held_back := _held_back(realm, demand, visitor, entrance, most)) is not None:
             return held_back
         if entrance.mode is Mode.SCAN:
             return await self._scanning.show(realm, entrance.app, demand.goal, visitor)
@@ -152,11 +157,13 @@ class Door:
         return realm
 
 
-def _held_back(realm: Realm, demand: Demand, visitor: Visitor, entrance: Entrance) -> Show | Refuse | None:
+def _held_back(
+    realm: Realm, demand: Demand, visitor: Visitor, entrance: Entrance, most_loops: int
+) -> Show | Refuse | None:
     """Keep somebody from WeChat where that needs a tap, would show something, or could go on for ever."""
     logged_out = visitor.at(realm.name).logged_out
     unseen = visitor.browser.is_wechat and entrance.mode is Mode.SILENT
-    in_a_loop = not demand.tapped and visitor.loops >= MOST_LOOPS
+    in_a_loop = not demand.tapped and visitor.loops >= most_loops
     if Prompt.NONE in demand.prompt:
         if not unseen or logged_out or not realm.silent or in_a_loop:
             return Refuse("login_required")

@@ -39,6 +39,11 @@ class Asked:
         by_script = self.header("x-requested-with").lower() == "xmlhttprequest"
         return not by_script and "text/html" in self.header("accept")
 
+    def is_from_elsewhere(self, origin: str) -> bool:
+        """Tell whether a page of another site has sent this, as far as the browser says."""
+        site = self.header("sec-fetch-site")
+        return site in ("cross-site", "same-site") if site else self.header("origin") not in ("", origin)
+
     @property
     def target(self) -> str:
         """The path with its query."""
@@ -102,6 +107,8 @@ def shown(status: int, name: str, lang: str, address: str, *, post_to: str = "")
         ("Content-Type", "text/html; charset=utf-8"),
         ("Content-Security-Policy", pages.content_policy(post_to or "'none'")),
         ("X-Content-Type-Options", "nosniff"),
-        *PRIVATE,
+        ("Cache-Control", "no-store"),
+        # Without any referrer a browser would hide where a form comes from, too.
+        ("Referrer-Policy", "same-origin" if post_to else "no-referrer"),
     )
     return Answer(status, headers, pages.page(name, lang, address, post=bool(post_to)))

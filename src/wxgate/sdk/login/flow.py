@@ -57,6 +57,8 @@ SILENT_REFUSALS = {
 """What the gateway says when it would have to show something: it does not know who it is."""
 
 BUSY = {"temporarily_unavailable", "server_error"}
+SNAPSHOT = "wechat_snapshot"
+"""What the gateway says of a visitor who is in one of WeChat's snapshot pages (快照页), and so nobody."""
 
 
 class Login:
@@ -257,6 +259,8 @@ class Login:
         login = visit.login_url(attempt.return_to, _policy_of(attempt))
         if error == "access_denied":
             return shown(403, "cancelled", visit.asked.language, login)
+        if query.get("error_description") == SNAPSHOT:
+            return shown(403, "snapshot", visit.asked.language, login)
         if error in BUSY:
             return shown(503, "unavailable", visit.asked.language, login)
         log.warning("the gateway refused a login: %s", oidc.word(error) or "unknown error")
@@ -303,9 +307,7 @@ class Login:
             issuer = urlsplit(options.issuer)
             allowed = f"'self' {issuer.scheme}://{issuer.netloc}"  # The form's answer leads to the gateway.
             return shown(200, "logout", asked.language, visit.logout_url, post_to=allowed)
-        if asked.header("sec-fetch-site") in ("cross-site", "same-site") or (
-            asked.header("origin") not in ("", options.origin)
-        ):
+        if asked.is_from_elsewhere(options.origin):
             return document(403, {"error": "cross_site"})
         session, url = kept.session, f"{options.root}{options.after_logout}"
         if session is not None:

@@ -70,6 +70,19 @@ TEXTS: Mapping[str, tuple[tuple[str, str, str], tuple[str, str, str]]] = {
             "Log in with WeChat",
         ),
     ),
+    "snapshot": (
+        (
+            "请使用完整服务",
+            "您现在看到的是快照页，在这里无法登录。请点击页面底部的“使用完整服务”，再重试。",
+            "重试",
+        ),
+        (
+            "Please use the full service",
+            "WeChat shows you a snapshot of this page, where nobody can log in. "
+            "Tap 使用完整服务 (use the full service) at the bottom, then try again.",
+            "Try again",
+        ),
+    ),
     "resend": (
         ("请先登录", "您的内容没有提交。请登录后返回上一页重新提交。", "用微信登录"),
         (
