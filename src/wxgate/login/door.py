@@ -61,7 +61,7 @@ class Door:
         self._identities = identities
         self._entering = entering
         self._starter = starter
-        self._returning = returning
+        self.returning = returning
         self._scanning = scanning
         self._clock = clock
 
@@ -100,7 +100,7 @@ class Door:
 
     async def back(self, returned: Returned, visitor: Visitor) -> Leave:
         """Settle what comes back from WeChat."""
-        return await self._returning.back(returned, visitor)
+        return await self.returning.back(returned, visitor)
 
     async def entrance(self, demand: Demand, visitor: Visitor) -> Entrance | Obstacle:
         """Choose the app that somebody would log in by now."""

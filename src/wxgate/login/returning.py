@@ -67,7 +67,7 @@ class Returning:
         self._listener = listener
         self._clock = clock
         self._holder = holder
-        self._wait_seconds = wait_seconds
+        self.wait_seconds = wait_seconds
 
     async def back(self, returned: Returned, visitor: Visitor) -> Leave:
         """Settle one request that came back."""
@@ -94,7 +94,7 @@ class Returning:
             attempt = await self._attempts.load(fingerprint(returned.state))
             fits = attempt is None or await self._account_fits(attempt, returned)
             step = judge_callback(attempt, visitor.browser_key, self._clock.now(), account_fits=fits)
-            if step is not Step.WAIT or waited >= self._wait_seconds:
+            if step is not Step.WAIT or waited >= self.wait_seconds:
                 return attempt, step
             await asyncio.sleep(POLL_SECONDS)
             waited += POLL_SECONDS

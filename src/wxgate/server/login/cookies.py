@@ -80,7 +80,8 @@ class CookieJar:
         if cookies.loops is not None:
             self._set(response, self.name(LOOPS), str(cookies.loops), LOOP_SECONDS if cookies.loops else 0)
         if cookies.logged_out is not None:
-            self._set(response, self.name(LOGGED_OUT, realm), "1", None if cookies.logged_out else 0)
+            out = cookies.logged_out
+            self._set(response, self.name(LOGGED_OUT, realm), "1" if out else "", None if out else 0)
         if cookies.forget:
             for kind in (SESSION, PRESENCE):
                 self._set(response, self.name(kind, realm), "", 0)

@@ -1,0 +1,322 @@
+"""What comes back from WeChat: once, twice, fifty times, too late, and when half of it is lost (P5, P12)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.cast import another_node
+from tests.harness import Fetched, Harness
+from tests.login.journey import Callback, at_wechat, callback_of, cookies_of, scanned, start
+from tests.login.scene import Scene, set_scene
+from wxgate.login.attempts import LEASE, OUTCOME_KEPT
+from wxgate.login.records import Session
+from wxgate.secret import LoginState, fingerprint
+from wxgate.server.node import Node
+
+TOKENS = {"shop": "/sns/oauth2/component/access_token", "own": "/sns/oauth2/access_token"}
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    """A realm with all its apps."""
+    async with Harness(tmp_path) as world:
+        yield await set_scene(world)
+
+
+async def sessions(scene: Scene) -> list[Session]:
+    """List the live sessions of the realm."""
+    store = scene.world.node.store.login.sessions
+    return list(await store.live("shops", now=scene.world.clock.now()))
+
+
+async def exchanges(scene: Scene, app: str = "shop") -> int:
+    """Count the codes that were sent to WeChat for an app."""
+    return len(await scene.world.calls(TOKENS[app]))
+
+
+def why(answer: Fetched) -> str:
+    """Read from a redirect to the page of an end which one it is."""
+    parts = urlsplit(answer.location)
+    assert parts.path.startswith("/login/ended/"), answer.location
+    return parse_qs(parts.query)["why"][0]
+
+
+def leads_to(answer: Fetched, path: str) -> bool:
+    """Tell whether an answer is a redirect to this path."""
+    return answer.status == 303 and urlsplit(answer.location).path == path
+
+
+def be_patient(node: Node) -> None:
+    """Let second callbacks wait as long as a slow machine may take."""
+    node.login.door.returning.wait_seconds = 60
+
+
+async def test_fifty_callbacks_at_two_nodes_are_one_exchange_and_fifty_equal_answers(
+    tmp_path: Path, database_url: str
+) -> None:
+    async with Harness(tmp_path, database_url=database_url) as world:
+        scene = await set_scene(world)
+        person = await scene.person()
+        async with another_node(world) as (other, address):
+            be_patient(world.node)
+            be_patient(other)
+            callback = await callback_of(scene, person)
+            answers = await asyncio.gather(
+                *(callback.send(scene, base=address if number % 2 else "") for number in range(50))
+            )
+        assert await exchanges(scene) == 1
+        assert {(each.status, each.location) for each in answers} == {(303, world.url("/healthz"))}
+        assert len({tuple(sorted(cookies_of(each).items())) for each in answers}) == 1
+        assert len(await sessions(scene)) == 1
+
+
+async def test_wechat_calls_back_twice_with_two_codes_and_one_state(scene: Scene) -> None:
+    await scene.world.control("POST", "switches", {"double_callback": True})
+    browser = scene.wechat(await scene.person())
+    page = await browser.get(scene.start("shop"))
+    assert browser.doubled is not None
+    for each in (page, browser.doubled):
+        assert each.status == 200
+        assert urlsplit(each.url).path == "/healthz"
+    assert len(await sessions(scene)) == 1
+
+
+async def test_back_and_reload_lead_to_where_the_login_led(scene: Scene) -> None:
+    callback = await callback_of(scene, await scene.person(), return_to="/readyz?x=1")
+    first = await callback.send(scene)
+    again = await callback.send(scene, cookies=callback.cookies | cookies_of(first))
+    assert again.location == first.location == scene.world.url("/readyz?x=1")
+    await scene.world.advance(OUTCOME_KEPT)
+    late = await callback.send(scene, cookies=callback.cookies | cookies_of(first))
+    assert late.location == first.location
+    assert await exchanges(scene) == 1
+    assert len(await sessions(scene)) == 1
+
+
+async def test_back_after_the_session_is_gone_starts_again_once(scene: Scene) -> None:
+    person = await scene.person()
+    callback = await callback_of(scene, person)
+    first = await callback.send(scene)
+    [session] = await sessions(scene)
+    await scene.world.node.store.login.sessions.end(
+        session.id_hash, reason="revoked", now=scene.world.clock.now()
+    )
+    again = await callback.send(scene, cookies=callback.cookies | cookies_of(first))
+    assert leads_to(again, "/connect/oauth2/authorize")
+    assert "wxs-shops" not in cookies_of(again)
+    done = await Callback(await at_wechat(scene, person, again.location), callback.cookies).send(scene)
+    assert leads_to(done, "/healthz")
+
+
+async def test_who_has_logged_out_is_not_logged_in_again_by_going_back(scene: Scene) -> None:
+    callback = await callback_of(scene, await scene.person())
+    await callback.send(scene)
+    [session] = await sessions(scene)
+    await scene.world.node.store.login.sessions.end(
+        session.id_hash, reason="logged_out", now=scene.world.clock.now()
+    )
+    again = await callback.send(scene, cookies=callback.cookies | {"wxo-shops": "1"})
+    assert why(again) == "expired_code"
+    assert "wxs-shops" not in cookies_of(again)
+
+
+@pytest.mark.parametrize("app", ["shop", "own"])
+@pytest.mark.parametrize("refusal", ["state_only", "authdeny"])
+async def test_who_says_no_gets_a_page_and_may_try_again(scene: Scene, app: str, refusal: str) -> None:
+    await scene.world.control("POST", "switches", {"refusal": refusal})
+    browser = scene.wechat(await scene.person())
+    await browser.get(scene.start(app, mode="consent"))
+    page = await browser.press("refuse")
+    assert urlsplit(page.url).path == "/login/ended/cancelled"
+    assert await exchanges(scene, app) == 0
+    assert await sessions(scene) == []
+    await browser.get(scene.start(app, mode="consent"))
+    page = await browser.press("allow")
+    assert urlsplit(page.url).path == "/healthz"
+
+
+@pytest.mark.parametrize("real_openid", [False, True])
+async def test_a_snapshot_page_logs_nobody_in_and_writes_nothing(scene: Scene, real_openid: bool) -> None:
+    await scene.world.control("POST", "switches", {"snapshot_with_real_openid": real_openid})
+    with scene.wechat(await scene.person()).snapshot() as browser:
+        page = await browser.get(scene.start("shop"))
+    assert urlsplit(page.url).path == "/login/ended/snapshot"
+    assert not any(cookie in str(browser.jar) for cookie in ("wxs-", "wxp-"))
+    assert await sessions(scene) == []
+    assert await scene.world.node.store.login.identities.subjects("shops") == []
+
+
+@pytest.mark.parametrize("app", ["shop", "own"])
+@pytest.mark.parametrize("errcode", [40029, 40163, 41008])
+async def test_a_code_that_is_no_good_starts_again_once_and_then_ends_on_a_page(
+    scene: Scene, app: str, errcode: int
+) -> None:
+    await scene.world.add_fault(TOKENS[app], "errcode", errcode=errcode)
+    browser = scene.wechat(await scene.person())
+    page = await browser.get(scene.start(app))
+    assert urlsplit(page.url).path == "/healthz"
+    assert browser.visits("/connect/oauth2/authorize") == 2
+    await scene.world.add_fault(TOKENS[app], "errcode", errcode=errcode, times=2)
+    page = await scene.wechat(await scene.person()).get(scene.start(app))
+    assert urlsplit(page.url).path == "/login/ended/trouble"
+    assert page.query["why"] == "expired_code"
+
+
+@pytest.mark.parametrize("stage", ["before", "after", "middle"])
+async def test_an_answer_that_is_lost_starts_again_and_no_code_is_sent_twice(
+    scene: Scene, stage: str
+) -> None:
+    await scene.world.add_fault(TOKENS["shop"], "cut", stage=stage)
+    browser = scene.wechat(await scene.person())
+    page = await browser.get(scene.start("shop"))
+    assert urlsplit(page.url).path == "/healthz"
+    codes = [call["query"]["code"] for call in await scene.world.calls(TOKENS["shop"])]
+    assert len(codes) == len(set(codes)) == 2
+
+
+async def test_whoever_comes_after_the_holder_has_died_starts_again(scene: Scene) -> None:
+    person = await scene.person()
+    callback = await callback_of(scene, person)
+    clock = scene.world.clock
+    claimed = await scene.world.node.store.login.attempts.claim(
+        fingerprint(LoginState(callback.query["state"])),
+        holder="a node that was killed",
+        now=clock.now(),
+        lease_until=clock.now() + LEASE,
+    )
+    assert claimed
+    scene.world.node.login.door.returning.wait_seconds = 0.1
+    early = await callback.send(scene)
+    await scene.world.advance(LEASE)
+    late = await callback.send(scene)
+    assert await exchanges(scene) == 0
+    for answer in (early, late):
+        assert leads_to(answer, "/connect/oauth2/authorize")
+        following = Callback(await at_wechat(scene, person, answer.location), callback.cookies)
+        assert leads_to(await following.send(scene), "/healthz")
+
+
+async def test_a_rejected_component_token_is_renewed_and_the_code_replayed_once(scene: Scene) -> None:
+    await scene.world.add_fault(TOKENS["shop"], "errcode", errcode=40001)
+    browser = scene.wechat(await scene.person())
+    page = await browser.get(scene.start("shop"))
+    assert urlsplit(page.url).path == "/healthz"
+    assert browser.visits("/connect/oauth2/authorize") == 1
+    assert await exchanges(scene) == 2
+
+
+@pytest.mark.parametrize(
+    ("errcode", "word"),
+    [
+        (-1, "busy"),
+        (45011, "busy"),
+        (48001, "configuration"),
+        (50002, "restricted"),
+        (61003, "app_unavailable"),
+    ],
+)
+async def test_what_wechat_refuses_ends_on_the_page_for_it(scene: Scene, errcode: int, word: str) -> None:
+    await scene.world.add_fault(TOKENS["shop"], "errcode", errcode=errcode)
+    browser = scene.wechat(await scene.person())
+    page = await browser.get(scene.start("shop"))
+    assert urlsplit(page.url).path == "/login/ended/trouble"
+    assert page.query["why"] == word
+    assert browser.visits("/connect/oauth2/authorize") == 1
+    assert await sessions(scene) == []
+
+
+async def test_an_account_that_took_its_authorization_back_is_named(scene: Scene) -> None:
+    callback = await callback_of(scene, await scene.person())
+    await scene.world.act("unauthorize", platform=scene.world.platform.appid, appid=scene.shop.appid)
+    answer = await callback.send(scene)
+    assert why(answer) == "app_unavailable"
+    assert parse_qs(urlsplit(answer.location).query)["app"] == ["shop"]
+
+
+async def test_another_browser_gets_nothing_of_an_attempt(scene: Scene) -> None:
+    """Login CSRF: an attacker's callback, opened by a victim, logs nobody in (P1)."""
+    callback = await callback_of(scene, await scene.person())
+    for cookies in ({}, {"wxa": "A" * 43}):
+        answer = await callback.send(scene, cookies=cookies)
+        assert why(answer) == "stranger"
+        assert cookies_of(answer) == {}
+    assert await exchanges(scene) == 0
+    assert leads_to(await callback.send(scene), "/healthz")
+
+
+async def test_a_callback_for_another_account_is_not_taken(scene: Scene) -> None:
+    callback = await callback_of(scene, await scene.person())
+    appid = scene.shop.appid
+    for changed in (
+        callback.url.replace(f"&appid={appid}", ""),
+        callback.url.replace(appid, scene.own.appid),
+    ):
+        assert changed != callback.url
+        assert why(await Callback(changed, callback.cookies).send(scene)) == "wrong_account"
+    assert await exchanges(scene) == 0
+    assert leads_to(await callback.send(scene), "/healthz")
+
+
+@pytest.mark.parametrize("query", ["", "?state=", "?state=unknown&code=x", "?state=%00&code=%00", "?code=x"])
+async def test_a_callback_that_nobody_asked_for_ends_on_a_page(scene: Scene, query: str) -> None:
+    answer = await scene.world.fetch(f"/login/wechat/callback{query}")
+    assert why(answer) == "unknown"
+
+
+async def test_silence_does_not_pass_for_consent(scene: Scene) -> None:
+    """Whoever holds the phone can change the link; what was granted is read from WeChat's own answer."""
+    person = await scene.person()
+    answer, cookies = await start(scene, mode="consent")
+    for _ in range(2):
+        link = answer.location.replace("snsapi_userinfo", "snsapi_base")
+        answer = await Callback(await at_wechat(scene, person, link), cookies).send(scene)
+    assert why(answer) == "expired_code"
+    assert await sessions(scene) == []
+
+
+async def test_two_tabs_log_in_at_the_same_time(scene: Scene) -> None:
+    person = await scene.person()
+    first = await callback_of(scene, person, return_to="/healthz")
+    second = await callback_of(scene, person, return_to="/readyz", cookies=first.cookies)
+    one = await first.send(scene, cookies=second.cookies)
+    other = await second.send(scene, cookies=second.cookies | cookies_of(one))
+    assert leads_to(one, "/healthz")
+    assert leads_to(other, "/readyz")
+    assert len(await sessions(scene)) == 1
+
+
+async def test_a_scan_on_a_computer_logs_in_with_the_website_application(scene: Scene) -> None:
+    person = await scene.person("小明")
+    callback = await scanned(scene, person, "shop")
+    assert leads_to(await callback.send(scene), "/healthz")
+    [session] = await sessions(scene)
+    assert (session.app, session.appid, session.mode) == ("site", scene.site.appid, "qr")
+    [subject] = await scene.world.node.store.login.identities.subjects("shops")
+    assert subject.profile.nickname == "小明"
+
+
+async def test_a_person_is_the_same_by_every_app_that_tells_the_unionid(scene: Scene) -> None:
+    person = await scene.person()
+    await (await scanned(scene, person)).send(scene)
+    browser = scene.wechat(person)
+    await browser.get(scene.start("shop", mode="consent"))
+    await browser.press("allow")
+    await browser.get(scene.start("own"))
+    assert len(await scene.world.node.store.login.identities.subjects("shops")) == 2
+    await browser.get(scene.start("own", mode="consent"))
+    await browser.press("allow")
+    [conflict] = await scene.world.node.store.login.identities.conflicts("shops")
+    assert conflict.name.kind == "unionid"
+
+
+async def test_the_time_that_a_login_may_take_has_an_end(scene: Scene) -> None:
+    person = await scene.person()
+    callback = await callback_of(scene, person)
+    await scene.world.advance(timedelta(minutes=11))
+    answer = await callback.send(scene)
+    assert leads_to(answer, "/connect/oauth2/authorize")
+    assert await exchanges(scene) == 0
