@@ -77,7 +77,6 @@ async def scanned(scene: Scene, person: str, app: str = "site", **query: str) ->
     answer, cookies = await start(scene, app, agent=DESKTOP, **query)
     page = await scene.world.fetch(answer.location, User_Agent=DESKTOP)
     assert page.status == 200, page.text
-    print(page.text)
     state = dict(parse_qsl(urlsplit(answer.location).query))["state"]
     done = await scene.world.act("confirm_login", state=state, user=person)
     return Callback(

@@ -80,10 +80,10 @@ class Door:
         if isinstance(entrance, Obstacle):
             return _blocked(demand, entrance)
         if session is not None and verdict is Verdict.SILENT_HOP:
-            entrance = _silent(entrance, demand, session)
+            entrance = silent_entrance(entrance, demand, session)
         most = MOST_LOOPS if session is None else MOST_LOOPS_WITH_SESSION
-        if (held_back := _held_back(realm, demand, visitor, entrance, most)) is not None:
-            return held_back
+        if (kept := held_back(realm, demand, visitor, entrance, most)) is not None:
+            return kept
         if entrance.mode is Mode.SCAN:
             return await self._scanning.show(realm, entrance.app, demand.goal, visitor)
         return await self._leave(demand, visitor, entrance)
@@ -109,7 +109,7 @@ class Door:
             await self._realms.apps(demand.realm),
             named=demand.app,
             mode=demand.mode,
-            profile=demand.profile or Prompt.CONSENT in demand.prompt or _is_strong(_least(demand)),
+            profile=_asks_consent(demand),
         )
 
     async def look(
@@ -122,7 +122,7 @@ class Door:
             app=entrance.app.name if isinstance(entrance, Entrance) else None,
             prompt=demand.prompt,
             max_age=demand.max_age,
-            acr=_least(demand),
+            acr=least_acr(demand),
         )
         verdict = judge(
             session,
@@ -157,8 +157,8 @@ class Door:
         return realm
 
 
-def _held_back(
-    realm: Realm, demand: Demand, visitor: Visitor, entrance: Entrance, most_loops: int
+def held_back(
+    realm: Realm, demand: Demand, visitor: Visitor, entrance: Entrance, most_loops: int = MOST_LOOPS
 ) -> Show | Refuse | None:
     """Keep somebody from WeChat where that needs a tap, would show something, or could go on for ever."""
     logged_out = visitor.at(realm.name).logged_out
@@ -184,20 +184,26 @@ def _blocked(demand: Demand, obstacle: Obstacle) -> Show | Refuse:
     return Show(page, {"app": demand.app or ""})
 
 
-def _silent(entrance: Entrance, demand: Demand, session: Session) -> Entrance:
+def silent_entrance(entrance: Entrance, demand: Demand, session: Session) -> Entrance:
     """Ask silently where only the presence is gone: what the session proves besides has not changed."""
     if entrance.mode is not Mode.CONSENT or demand.prompt - {Prompt.NONE} or demand.max_age is not None:
         return entrance
-    least = _least(demand)
+    least = least_acr(demand)
     strong = least is None or session.acr.satisfies(least)
     return Entrance(Mode.SILENT, entrance.app) if strong else entrance
 
 
-def _least(demand: Demand) -> Acr | None:
+def least_acr(demand: Demand) -> Acr | None:
     """Return how strong a proof is asked for; whoever asks for a consent does not want a silent one."""
     if demand.mode is Mode.CONSENT and not _is_strong(demand.acr):
         return Acr.CONSENT
     return demand.acr
+
+
+def _asks_consent(demand: Demand) -> bool:
+    """Tell whether WeChat has to ask; a nickname is no reason to where nothing may be shown."""
+    named = demand.profile and Prompt.NONE not in demand.prompt
+    return named or Prompt.CONSENT in demand.prompt or _is_strong(least_acr(demand))
 
 
 def _is_strong(acr: Acr | None) -> bool:

@@ -7,7 +7,7 @@ from wxgate.login.endings import Hearing, nobody_hears
 from wxgate.login.identities import People
 from wxgate.login.ports import Sessions
 from wxgate.login.records import Acr, Proof, Realm, Session, SessionLimits
-from wxgate.login.sessions import is_live, is_touch_due
+from wxgate.login.sessions import has_presence, is_live, is_touch_due
 from wxgate.login.telling import Listener
 from wxgate.login.values import Random, make_presence, make_session_id, make_sid
 from wxgate.login.visits import Cookies, Held, Visitor
@@ -18,11 +18,15 @@ LONGEST_AGENT = 300
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """A session that somebody has now, with what the browser shows of it."""
+    """A session that somebody has now, with what the browser shows of it.
+
+    `keeps_cookies` is true for a browser that has shown the cookies of its last session: it is in no loop.
+    """
 
     session: Session
     session_id: SessionId
     presence: Presence
+    keeps_cookies: bool = False
 
     @property
     def cookies(self) -> Cookies:
@@ -33,6 +37,7 @@ class Entered:
             session_until=self.session.expires_at,
             presence=self.presence,
             logged_out=False,
+            loops=0 if self.keeps_cookies else None,
         )
 
 
@@ -73,6 +78,7 @@ class Entering:
         self._listener.logged_in(realm, proof, subject.sub)
         held = visitor.at(realm.name)
         before = await self.held(realm.name, held)
+        keeps_cookies = before is not None and has_presence(before, held)
         if before is not None and not is_live(before, realm.limits, now):
             before = None
         presence = make_presence(self._random)
@@ -87,7 +93,7 @@ class Entering:
             if proved:
                 self._listener.session(realm.name, "proved")
                 session = replace(before, presence_hash=fingerprint(presence), proved_at=now, seen_at=now)
-                return Entered(session, held.session_id, presence)
+                return Entered(session, held.session_id, presence, keeps_cookies)
         session_id = make_session_id(self._random)
         session = self._new(realm, proof, visitor, subject.sub, session_id, presence, now)
         if before is None:
@@ -100,7 +106,7 @@ class Entering:
             self._listener.session(realm.name, "replaced")
             if not same:
                 await self._follow([before])
-        return Entered(session, session_id, presence)
+        return Entered(session, session_id, presence, keeps_cookies)
 
     def _new(
         self,

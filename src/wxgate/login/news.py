@@ -6,14 +6,18 @@ open-platform account, or an openid that WeChat gave again, looks just the same,
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from wxgate.login.records import Conflict, IdentityKind
+from wxgate.login.records import App, Conflict, IdentityKind
 
 CONFLICT = "wxgate.identity.conflict"
 """One verified answer of WeChat's showed two subjects to be one person."""
 
 MERGED = "wxgate.identity.merged"
 """One subject became an alias of another: whoever knows `other` had better go on with `kept`."""
+
+APP_UNAVAILABLE = "wxgate.login.app_unavailable"
+"""Nobody can log in by an app: its account took the authorization back, or what is kept of it is no good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +52,10 @@ def merge_news(realm: str, *, kept: str, other: str) -> News:
     """Tell of a merge."""
     fields = {"realm": realm, "kept": kept, "other": other}
     return News(MERGED, f"{MERGED}/{realm}/{kept}/{other}", fields)
+
+
+def unavailable_news(app: App, reason: str, now: datetime) -> News:
+    """Tell that an app is of no use at present; once an hour, however many are turned away."""
+    fields = {"realm": app.realm, "app": app.name, "reason": reason}
+    key = f"{APP_UNAVAILABLE}/{app.realm}/{app.name}/{now:%Y-%m-%dT%H}"
+    return News(APP_UNAVAILABLE, key, fields, issuer=app.issuer, appid=app.appid)

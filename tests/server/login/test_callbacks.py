@@ -12,7 +12,9 @@ from tests.cast import another_node
 from tests.harness import Fetched, Harness
 from tests.login.journey import Callback, at_wechat, callback_of, cookies_of, scanned, start
 from tests.login.scene import Scene, set_scene
+from wxgate.events.records import EventQuery
 from wxgate.login.attempts import LEASE, OUTCOME_KEPT
+from wxgate.login.news import APP_UNAVAILABLE
 from wxgate.login.records import Session
 from wxgate.secret import LoginState, fingerprint
 from wxgate.server.node import Node
@@ -235,6 +237,8 @@ async def test_an_account_that_took_its_authorization_back_is_named(scene: Scene
     answer = await callback.send(scene)
     assert why(answer) == "app_unavailable"
     assert parse_qs(urlsplit(answer.location).query)["app"] == ["shop"]
+    [told] = await scene.world.node.store.event_log.find_events(EventQuery(names=(APP_UNAVAILABLE,)))
+    assert (told.appid, told.fields["app"]) == (scene.shop.appid, "shop")
 
 
 async def test_another_browser_gets_nothing_of_an_attempt(scene: Scene) -> None:

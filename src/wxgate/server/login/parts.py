@@ -25,7 +25,7 @@ from wxgate.login.finishing import Finisher, ToPage
 from wxgate.login.handover import Handover
 from wxgate.login.identities import People
 from wxgate.login.miniprogram import MiniPrograms
-from wxgate.login.news import Tell, conflict_news
+from wxgate.login.news import News, Tell, conflict_news, unavailable_news
 from wxgate.login.oidc.keys import Keyring
 from wxgate.login.openid_import import OpenidImport
 from wxgate.login.records import App, Conflict, Mode, Proof, Purpose, Realm, Session
@@ -77,18 +77,16 @@ class CustodyCredentials:
 class Counting:
     """Counts, logs and tells what happens at the door."""
 
-    def __init__(self, metrics: Metrics, tell: Tell) -> None:
+    def __init__(self, metrics: Metrics, tell: Tell, clock: Clock) -> None:
         self._metrics = metrics
-        self._tell = tell
+        self._tell_all = tell
+        self._clock = clock
         self.on_login: Callable[[Realm, Proof, str], object] = lambda realm, proof, sub: None
 
     async def conflict(self, conflict: Conflict) -> None:
-        """Log a conflict and tell subscribers of it; a login does not fail because they cannot be told."""
+        """Log a conflict and tell subscribers of it."""
         log.warning("identity.conflict", realm=conflict.realm, kept=conflict.kept, other=conflict.other)
-        try:
-            await self._tell(conflict_news(conflict))
-        except StorageError as trouble:
-            log.warning("identity.conflict_not_told", realm=conflict.realm, error=str(trouble))
+        await self._tell(conflict_news(conflict))
 
     async def conflicts(self, conflicts: Sequence[Conflict]) -> None:
         """Hear of several."""
@@ -100,8 +98,9 @@ class Counting:
         self.on_login(realm, proof, sub)
 
     async def app_unavailable(self, app: App, reason: str) -> None:
-        """Log that nobody can log in by an app."""
+        """Log that nobody can log in by an app, and tell subscribers."""
         log.error("login.app_unavailable", app=app.name, appid=app.appid, reason=reason)
+        await self._tell(unavailable_news(app, reason, self._clock.now()))
 
     def attempt(self, app: str, mode: Mode, outcome: str) -> None:
         """Count the end of an attempt."""
@@ -110,6 +109,13 @@ class Counting:
     def session(self, realm: str, event: str) -> None:
         """Count what became of a session."""
         self._metrics.login_sessions.labels(realm, event).inc()
+
+    async def _tell(self, news: News) -> None:
+        """Tell subscribers; a login does not fail because they cannot be told."""
+        try:
+            await self._tell_all(news)
+        except StorageError as trouble:
+            log.warning("login.news_not_told", event_name=news.name, error=str(trouble))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +171,7 @@ class Login:
         base = settings.public_base_url
         sns = SnsApi(api)
         credentials = CustodyCredentials(registry, keeper)
-        listener = Counting(metrics, tell)
+        listener = Counting(metrics, tell, clock)
         wechat = WeChatLogin(sns, credentials, WeChatAddresses(settings.open_base_url, base + CALLBACK))
         people = People(store.identities, listener, random)
         oidc = Oidc.make(store, clock, public_base_url=base, outgoing=outgoing, metrics=metrics)
