@@ -428,12 +428,13 @@ class OAuthRefused(GatewayError):
     `status_hint` is the HTTP status to answer where the answer is not a redirect.
     """
 
-    status_hint: ClassVar[int] = 400
+    status_hint: int = 400
 
-    def __init__(self, error: str, description: str) -> None:
+    def __init__(self, error: str, description: str, *, status: int | None = None) -> None:
         super().__init__(f"{error}: {description}")
         self.error = error
         self.description = description
+        self.status_hint = status or self.status_hint
 
 
 class ClientRefused(OAuthRefused):

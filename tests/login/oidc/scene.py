@@ -1,15 +1,17 @@
 """A provider on a store, with a realm, and logins without a browser."""
 
 import contextlib
+import os
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from wxgate.clock import ManualClock
 from wxgate.custody.vault import KeyRing, Vault
+from wxgate.login.miniprogram import MiniPrograms
 from wxgate.login.oidc.claims import challenge_of
 from wxgate.login.records import (
     Acr,
@@ -124,7 +126,15 @@ async def provider(database_url: str) -> AsyncIterator[Provider]:
     clock = ManualClock(START)
     store = await Store.open(database_url, Vault(KeyRing.generate()))
     outgoing = Outgoing(())
-    oidc = Oidc.make(store.login, clock, public_base_url=BASE, outgoing=outgoing, metrics=Metrics())
+    oidc = Oidc.make(
+        store.login,
+        clock,
+        public_base_url=BASE,
+        outgoing=outgoing,
+        metrics=Metrics(),
+        mini_programs=cast(MiniPrograms, None),  # there is no WeChat here
+        random=os.urandom,
+    )
     await store.login.realms.put_realm(Realm(REALM, "晨光商城", START))
     try:
         yield Provider(store, oidc, clock, outgoing)

@@ -174,7 +174,16 @@ class Login:
         listener = Counting(metrics, tell, clock)
         wechat = WeChatLogin(sns, credentials, WeChatAddresses(settings.open_base_url, base + CALLBACK))
         people = People(store.identities, listener, random)
-        oidc = Oidc.make(store, clock, public_base_url=base, outgoing=outgoing, metrics=metrics)
+        mini_programs = MiniPrograms(store.realms, sns, credentials, people, listener, clock)
+        oidc = Oidc.make(
+            store,
+            clock,
+            public_base_url=base,
+            outgoing=outgoing,
+            metrics=metrics,
+            mini_programs=mini_programs,
+            random=random,
+        )
         endings = Endings(store.sessions, store.grants, clock, tell=oidc.backchannel.tell)
         entering = Entering(store.sessions, people, listener, random, follow=endings.follow)
         starter = Starter(store.attempts, wechat, clock, random)
@@ -263,7 +272,7 @@ class Login:
             scans,
             scanning,
             ScanChat(scans, base),
-            MiniPrograms(store.realms, sns, credentials, people, listener, clock),
+            mini_programs,
             backfill,
             OpenidImport(
                 store.identities, clock, convert=make_convert(calls), on_conflicts=listener.conflicts

@@ -4,14 +4,17 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from wxgate.clock import Clock
+from wxgate.login.miniprogram import MiniPrograms
 from wxgate.login.oidc.arrivals import Arrivals
 from wxgate.login.oidc.backchannel import Backchannel
 from wxgate.login.oidc.clients import Authentication
+from wxgate.login.oidc.exchange import TokenExchange
 from wxgate.login.oidc.keys import Keyring
 from wxgate.login.oidc.subjects import Subjects
 from wxgate.login.oidc.terms import ALGORITHMS, issuer_of
 from wxgate.login.oidc.tokens import TokenIssuer
 from wxgate.login.oidc.userinfo import UserInfo
+from wxgate.login.values import Random
 from wxgate.server.metrics import Metrics
 from wxgate.server.oidc.messenger import Messenger
 from wxgate.server.outgoing import Outgoing
@@ -29,16 +32,34 @@ class Oidc:
     authentication: Authentication
     arrivals: Arrivals
     tokens: TokenIssuer
+    exchange: TokenExchange
     userinfo: UserInfo
     backchannel: Backchannel
 
     @classmethod
     def make(
-        cls, store: LoginStore, clock: Clock, *, public_base_url: str, outgoing: Outgoing, metrics: Metrics
+        cls,
+        store: LoginStore,
+        clock: Clock,
+        *,
+        public_base_url: str,
+        outgoing: Outgoing,
+        metrics: Metrics,
+        mini_programs: MiniPrograms,
+        random: Random,
     ) -> Self:
         """Build the services on a store."""
         keyring = Keyring(store.keys, clock)
         subjects = Subjects(store.identities, keyring)
+        tokens = TokenIssuer(
+            codes=store.codes,
+            grants=store.grants,
+            sessions=store.sessions,
+            subjects=subjects,
+            keyring=keyring,
+            clock=clock,
+            public_base_url=public_base_url,
+        )
         return cls(
             public_base_url,
             store,
@@ -52,14 +73,13 @@ class Oidc:
                 clock=clock,
                 public_base_url=public_base_url,
             ),
-            TokenIssuer(
-                codes=store.codes,
-                grants=store.grants,
+            tokens,
+            TokenExchange(
+                mini_programs=mini_programs,
                 sessions=store.sessions,
-                subjects=subjects,
-                keyring=keyring,
+                tokens=tokens,
                 clock=clock,
-                public_base_url=public_base_url,
+                random=random,
             ),
             UserInfo(
                 realms=store.realms,

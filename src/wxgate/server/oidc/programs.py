@@ -69,6 +69,7 @@ class Programs:
         redeem = {
             GrantType.AUTHORIZATION_CODE: self._oidc.tokens.redeem,
             GrantType.REFRESH_TOKEN: self._oidc.tokens.refresh,
+            GrantType.TOKEN_EXCHANGE: self._oidc.exchange.exchange,
         }
         asked = form.get("grant_type")
         if asked is None:
@@ -100,12 +101,8 @@ class Programs:
     async def _require_realm(self, request: Request) -> str:
         name = _realm(request)
         if await self._oidc.store.realms.realm(name) is None:
-            raise _NoSuchIssuer("invalid_request", "there is no such issuer here")
+            raise OAuthRefused("invalid_request", "there is no such issuer here", status=404)
         return name
-
-
-class _NoSuchIssuer(OAuthRefused):
-    status_hint = 404
 
 
 def _realm(request: Request) -> str:
