@@ -92,16 +92,16 @@ class _App:
 
 
 def _pages(node: Node) -> Starlette:
-    health = Health(node)
+    health, login = Health(node), LoginRoutes(node)
     pages = Starlette(
         routes=[
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
             Route("/metrics", health.metrics),
             *AuthorizePages(node).routes(),
-            *LoginRoutes(node).routes(),
+            *login.routes(),
             *Programs(node.login.oidc, node.metrics).routes(),
-            *People(node).routes(),
+            *People(login.front).routes(),
         ],
         exception_handlers={Exception: _no_trace},
     )

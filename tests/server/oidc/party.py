@@ -44,14 +44,16 @@ class Party:
             **more,
         )
 
-    async def log_in(self, browser: Browser, *, scope: str = "openid", **asked: Any) -> "LoggedIn":
-        """Send a person to log in, and redeem the code that comes back."""
+    async def log_in(self, browser: Browser, *press: str, scope: str = "openid", **asked: Any) -> "LoggedIn":
+        """Send a person to log in, who presses these buttons, and redeem the code that comes back."""
         verifier, nonce = generate_token(48), generate_token(20)
         async with self.oauth(scope=scope) as oauth:
             url, state = oauth.create_authorization_url(
                 self.metadata["authorization_endpoint"], code_verifier=verifier, nonce=nonce, **asked
             )
             page = await browser.get(url)
+            for button in press:
+                page = await browser.press(button)
             answer = answer_of(page)
             assert answer.get("state") == state, (page.status, page.url, page.text)
             assert answer["iss"] == self.metadata["issuer"]
@@ -81,6 +83,15 @@ class Party:
         )
         claims.validate(now=int(self.scene.world.clock.now().timestamp()))
         return dict(claims)
+
+    async def request(self, browser: Browser, **asked: Any) -> Page:
+        """Send a person to log in, and see where that leads."""
+        verifier = generate_token(48)
+        async with self.oauth(scope=asked.pop("scope", "openid")) as oauth:
+            url, _ = oauth.create_authorization_url(
+                self.metadata["authorization_endpoint"], code_verifier=verifier, **asked
+            )
+        return await browser.get(url)
 
     async def userinfo(self, access_token: str) -> dict[str, Any]:
         """Ask who somebody is."""

@@ -20,7 +20,7 @@ from wxgate.login.oidc.terms import (
     ScopeName,
     read_scope,
 )
-from wxgate.login.oidc.tokens import TokenIssuer, may_refresh
+from wxgate.login.oidc.tokens import TokenIssuer, allowed_scope, may_refresh
 from wxgate.login.ports import Sessions
 from wxgate.login.records import Client, Proof, Session, Subject
 from wxgate.login.values import Random, make_presence, make_session_id, make_sid
@@ -97,10 +97,9 @@ def read_exchange(client: Client, form: Mapping[str, str]) -> frozenset[str]:
         raise OAuthRefused("invalid_request", "actor_token and resource are not supported")
     if form.get("requested_token_type", ACCESS_TOKEN_TYPE) != ACCESS_TOKEN_TYPE:
         raise OAuthRefused("invalid_request", f"requested_token_type must be {ACCESS_TOKEN_TYPE}")
-    asked = read_scope(form.get("scope", ScopeName.OPENID))
-    if ScopeName.OPENID not in asked:
+    if ScopeName.OPENID not in read_scope(form.get("scope", ScopeName.OPENID)):
         raise OAuthRefused("invalid_scope", "scope must contain openid")
-    return asked & (client.scopes | {ScopeName.OPENID}) & frozenset(ScopeName)
+    return allowed_scope(client, form.get("scope", ScopeName.OPENID))
 
 
 def _life(client: Client, scope: frozenset[str]) -> timedelta:

@@ -14,6 +14,7 @@ from wxgate.errors import AuthorizationRefused, OAuthRefused
 from wxgate.login.oidc.terms import ScopeName, read_scope, write_scope
 from wxgate.login.records import Acr, Client
 
+LONGEST_CLIENT_ID = 64
 LONGEST_STATE = 2048
 LONGEST_NONCE = 512
 

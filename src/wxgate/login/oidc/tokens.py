@@ -125,7 +125,7 @@ class TokenIssuer:
         if grant.revoked_at is not None or grant.expires_at <= self._clock.now():
             raise refused
         scope = granted = read_scope(grant.scope)
-        if "scope" in form and not (scope := read_scope(form["scope"])) <= granted:
+        if "scope" in form and not (scope := allowed_scope(client, form["scope"])) <= granted:
             raise OAuthRefused("invalid_scope", "a refresh can narrow the scope, not widen it")
         await self._check_session(grant.sid)
         login = Login.of_data(grant.sub, grant.sid, grant.data)
@@ -205,6 +205,11 @@ def is_one_of_ours(value: Secret, kind: str) -> bool:
     """Tell whether a value has the form of our tokens of a kind, so that no other is looked for."""
     text = value.reveal()
     return text.startswith(kind) and _TOKEN.fullmatch(text) is not None
+
+
+def allowed_scope(client: Client, asked: str) -> frozenset[str]:
+    """Read a scope; what there is not, or not for this client, is left out, whenever it is asked for."""
+    return read_scope(asked) & (client.scopes | {ScopeName.OPENID}) & frozenset(ScopeName)
 
 
 def may_refresh(client: Client, scope: frozenset[str]) -> bool:

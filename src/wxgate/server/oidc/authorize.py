@@ -7,6 +7,7 @@ cookie all need an address that is opened.
 
 from wxgate.errors import AuthorizationRefused
 from wxgate.login.oidc.requests import (
+    LONGEST_CLIENT_ID,
     AuthorizationRequest,
     Parameters,
     answer_url,
@@ -17,8 +18,6 @@ from wxgate.login.oidc.terms import ScopeName, issuer_of
 from wxgate.login.records import Client, Goal, Purpose
 from wxgate.login.visits import Demand, Prompt
 from wxgate.server.oidc.parts import Oidc
-
-LONGEST_CLIENT_ID = 64
 
 
 class AuthorizationRequests:

@@ -1,113 +1,196 @@
-"""The endpoints that people's browsers come to: authorization and logout."""
+"""The endpoints that people's browsers come to: authorization and logout.
 
+    authorize ──door──> an answer to the client, WeChat, or a page of login
+    logout    ──hint of this very session──> ended       ──anything else──> asked first, then ended
+
+What comes by POST is turned into an address that is opened: a form from another site brings no cookie of
+ours along.
+"""
+
+import math
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeAlias
 from urllib.parse import urlencode
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from wxgate.errors import AuthorizationRefused, NotFound, OAuthRefused
-from wxgate.login.oidc.requests import Parameters
-from wxgate.login.records import Purpose, Realm
+from wxgate.errors import AuthorizationRefused, GatewayError, NotFound, OAuthRefused, told
+from wxgate.login.oidc.logout import LogoutRequest, read_logout
+from wxgate.login.oidc.requests import LONGEST_CLIENT_ID, Parameters
+from wxgate.login.oidc.terms import issuer_of
+from wxgate.login.records import Client, Purpose, Realm, Session
 from wxgate.login.visits import Cookies, Enter, Leave, Refuse
-from wxgate.server.login.cookies import CookieJar
-from wxgate.server.login.pages import LoginPages, Notice
-from wxgate.server.login.requests import visitor_of
-from wxgate.server.node import Node
+from wxgate.server.front import Outcome
+from wxgate.server.limits import Limiter, household
+from wxgate.server.login.csrf import TOKEN, form_token, is_from_us
+from wxgate.server.login.front import LoginFront, nothing, redirect
+from wxgate.server.login.pages import Notice
+from wxgate.server.login.sessions import BY_HAND, LOGGED_OUT
+from wxgate.server.login.starting import SECONDS, STARTS_PER_ADDRESS
+from wxgate.server.login.visits import LoginVisit
 from wxgate.server.oidc.answers import read_form, read_pairs
 from wxgate.server.oidc.authorize import AuthorizationRequests
-from wxgate.server.pages import Referrer, private_headers
-from wxgate.server.texts import Lang, choose_language
 
 log = structlog.get_logger("wxgate.login")
 
 LONGEST_QUERY = 16 * 1024
 
-Outcome: TypeAlias = tuple[str, Response]
+PURPOSE = "oidc logout"
+"""What the token of the form is for."""
+
+Answer: TypeAlias = Callable[[LoginVisit, Realm], Awaitable[Outcome]]
 
 
 class People:
     """Answers browsers."""
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._login = node.login
-        self._oidc = node.login.oidc
+    def __init__(self, front: LoginFront) -> None:
+        self._front = front
+        self._login = front.login
+        self._oidc = front.login.oidc
         self._requests = AuthorizationRequests(self._oidc)
-        self._jar = CookieJar(node.settings.public_base_url)
-        self._pages = LoginPages(
-            res_base_url=node.settings.res_base_url, open_base_url=node.settings.open_base_url
-        )
+        self._starts = Limiter(STARTS_PER_ADDRESS, SECONDS)
 
     def routes(self) -> list[Route]:
         """List the routes."""
-        return [self._route("authorize", self._authorize)]
+        return [
+            self._route("authorize", self._authorize, self._as_get),
+            self._route("logout", self._logout, self._confirmed),
+        ]
 
-    def _route(self, name: str, answer: Callable[[Request, Realm], Awaitable[Outcome]]) -> Route:
+    def _route(self, name: str, get: Answer, post: Answer) -> Route:
         async def endpoint(request: Request) -> Response:
+            visit = self._front.visit(request)
             try:
-                realm = await self._realm(request)
-                if request.method == "HEAD":
-                    result, response = "head", Response(status_code=204, headers=HEADERS)
-                elif request.method == "POST":
-                    result, response = "post", await self._as_get(request)
-                else:
-                    result, response = await answer(request, realm)
+                result, response = await self._answer(visit, post if request.method == "POST" else get)
             except (OAuthRefused, NotFound) as error:
                 log.info("oidc.not_served", endpoint=name, error=str(error))
                 result = error.error if isinstance(error, OAuthRefused) else "no_issuer"
-                response = self._pages.notice(request, _lang(request), Notice("bad_request"))
-            self._node.metrics.oidc.labels(name, result).inc()
+                response = self._front.notice(visit, Notice("bad_request"))
+            except GatewayError as error:
+                log.warning("oidc.page_failed", endpoint=name, **told(error))
+                result, response = "trouble", self._front.notice(visit, Notice("trouble"))
+            self._front.node.metrics.oidc.labels(name, result).inc()
             return response
 
         return Route(f"/oidc/{{realm}}/{name}", endpoint, methods=["GET", "POST"], name=f"oidc_{name}")
 
-    async def _realm(self, request: Request) -> Realm:
-        realm = await self._oidc.store.realms.realm(str(request.path_params["realm"]))
+    async def _answer(self, visit: LoginVisit, answer: Answer) -> Outcome:
+        if visit.is_head:
+            return "head", nothing()
+        if visit.is_prefetch:
+            return "prefetch", self._front.notice(visit, Notice("prefetch"))
+        realm = await self._oidc.store.realms.realm(str(visit.request.path_params["realm"]))
         if realm is None:
             raise NotFound("there is no such issuer here")
-        return realm
+        return await answer(visit, realm)
 
-    async def _as_get(self, request: Request) -> Response:
-        """Let the browser open the address: a form from another site comes without the session's cookie."""
-        form = (await read_form(request)).once()
-        return RedirectResponse(f"{self._oidc.base}{request.url.path}?{urlencode(form)}", 303, HEADERS)
+    async def _as_get(self, visit: LoginVisit, realm: Realm) -> Outcome:
+        form = (await read_form(visit.request)).once()
+        return "posted", redirect(f"{self._oidc.base}{visit.request.url.path}?{urlencode(form)}")
 
-    async def _authorize(self, request: Request, realm: Realm) -> Outcome:
+    async def _authorize(self, visit: LoginVisit, realm: Realm) -> Outcome:
+        """Open the door for a client."""
         try:
-            demand = await self._requests.demand(realm.name, _parameters(request))
+            demand = await self._requests.demand(realm.name, _parameters(visit.request))
         except AuthorizationRefused as error:
-            return error.error, _redirect(self._requests.answer(realm.name, error))
-        visitor = visitor_of(request, self._jar, self._node.settings.proxies)
-        answer = await self._login.door.open(demand, visitor)
+            return error.error, redirect(self._requests.answer(realm.name, error))
+        if wait := self._starts.take(household(visit.visitor.address), time.monotonic()):
+            response = self._front.notice(visit, Notice("too_many"))
+            response.headers["Retry-After"] = str(math.ceil(wait))
+            return "too_many", response
+        demand = replace(demand, tapped=visit.is_tapped())
+        answer = await self._login.door.open(demand, visit.visitor)
         finisher = self._login.finishers[Purpose.OIDC]
         match answer:
-            case Enter(session, _):
-                result, response = "entered", _redirect(await finisher.arrived(demand.goal, session))
-            case Leave(url, _):
-                result, response = "left", _redirect(url)
+            case Enter(session, cookies):
+                location = await finisher.arrived(demand.goal, session)
+                return "entered", self._front.with_cookies(redirect(location), cookies)
+            case Leave():
+                return "left", self._front.leave(answer)
             case Refuse(word, description):
-                location = await finisher.refused(demand.goal, word, description)
-                return word, _redirect(location or self._oidc.base)
+                # Scripts and frames are no place for pages, so whatever the prompt was, the client is told.
+                location = await finisher.refused(demand.goal, word, description) or self._oidc.base
+                return word, redirect(location)
             case _:
-                figures = {"name": realm.title, "realm": realm.name, "appid": "", **answer.facts}
-                notice = Notice(answer.page.value, figures)
-                result, response = answer.page.value, self._pages.notice(request, _lang(request), notice)
-        return result, self._with_cookies(response, answer.cookies)
+                return self._front.show(visit, realm, answer)
 
-    def _with_cookies(self, response: Response, cookies: Cookies) -> Response:
-        self._jar.write(response, cookies, self._node.clock.now())
-        return response
+    async def _logout(self, visit: LoginVisit, realm: Realm) -> Outcome:
+        """End the session that the client shows to be its own, or ask the person."""
+        parameters = _parameters(visit.request)
+        asked = await self._read_logout(realm, parameters)
+        session = await self._held(visit, realm)
+        if session is None or asked.ends_without_asking(session.sid):
+            return await self._end(visit, realm, asked, session)
+        fields = {name: value for name, value in parameters.once().items() if name != TOKEN}
+        key = visit.visitor.at(realm.name).session_id
+        fields[TOKEN] = form_token(key, PURPOSE) if key else ""
+        page = self._front.pages.logout(
+            visit.request,
+            visit.lang,
+            name=realm.title,
+            action=visit.request.url.path,
+            fields=fields,
+            back=asked.next or "",
+        )
+        return "asked", page
 
+    async def _confirmed(self, visit: LoginVisit, realm: Realm) -> Outcome:
+        """End the session for whoever pressed the button of our page; another site's form asks first."""
+        parameters = await read_form(visit.request)
+        form = parameters.once()
+        if TOKEN not in form:
+            return "posted", redirect(f"{self._oidc.base}{visit.request.url.path}?{urlencode(form)}")
+        key = visit.visitor.at(realm.name).session_id
+        headers, origin = visit.request.headers, self._front.origin
+        if not is_from_us(headers, origin, key=key, purpose=PURPOSE, token=form[TOKEN]):
+            return "forged", self._front.notice(visit, Notice("forged"))
+        asked = await self._read_logout(realm, parameters)
+        session = await self._held(visit, realm)
+        return await self._end(visit, realm, asked, session, everywhere=form.get("all") == "1")
 
-HEADERS = private_headers(Referrer.NONE)
+    async def _read_logout(self, realm: Realm, parameters: Parameters) -> LogoutRequest:
+        hint = parameters.get("id_token_hint")
+        claims = await self._oidc.keyring.verify(realm.name, hint) if hint else None
+        named = parameters.get("client_id") or str((claims or {}).get("aud", ""))
+        client = await self._client(named)
+        return read_logout(parameters, client, claims, issuer_of(self._oidc.base, realm.name), realm.name)
 
+    async def _end(
+        self,
+        visit: LoginVisit,
+        realm: Realm,
+        asked: LogoutRequest,
+        session: Session | None,
+        *,
+        everywhere: bool = False,
+    ) -> Outcome:
+        if session is None and asked.sid is not None:
+            # The cookie may be gone already; the ID token says just as well which session is meant.
+            session = await self._oidc.store.sessions.by_sid(asked.sid)
+        ended = [await self._login.endings.end(session, BY_HAND)] if session is not None else []
+        if session is not None and everywhere:
+            ended += await self._login.endings.end_all(realm.name, session.sub, BY_HAND)
+        for one in filter(None, ended):
+            self._login.listener.session(one.realm, "ended")
+        gone = f"{self._front.base}{LOGGED_OUT}?{urlencode({'realm': realm.name})}"
+        response = redirect(asked.next or gone)
+        if session is not None:
+            self._front.with_cookies(response, Cookies(realm=realm.name, forget=True, logged_out=True))
+        return "ended" if any(ended) else "nobody", response
 
-def _redirect(url: str) -> Response:
-    return RedirectResponse(url, status_code=303, headers=HEADERS)
+    async def _held(self, visit: LoginVisit, realm: Realm) -> Session | None:
+        session = await self._login.entering.held(realm.name, visit.visitor.at(realm.name))
+        return session if session is not None and session.ended_at is None else None
+
+    async def _client(self, client_id: str) -> Client | None:
+        fit = 0 < len(client_id) <= LONGEST_CLIENT_ID and client_id.isprintable()
+        return await self._oidc.store.realms.client(client_id) if fit else None
 
 
 def _parameters(request: Request) -> Parameters:
@@ -115,8 +198,3 @@ def _parameters(request: Request) -> Parameters:
     if len(query) > LONGEST_QUERY:
         raise OAuthRefused("invalid_request", f"the query is longer than {LONGEST_QUERY} bytes")
     return read_pairs(query)
-
-
-def _lang(request: Request) -> Lang:
-    asked = request.query_params.get("lang") or request.query_params.get("ui_locales")
-    return choose_language(asked, request.headers.get("accept-language"))
