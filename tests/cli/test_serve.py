@@ -79,6 +79,33 @@ async def test_ctrl_c_ends_the_emulator_cleanly(cli: Cli) -> None:
         assert await end(process, signal.SIGINT) == 0
 
 
+async def test_a_qr_code_that_waits_for_a_phone_holds_up_nobody_at_the_end(cli: Cli) -> None:
+    page = {
+        "redirect_uri": "http://a.example/",
+        "response_type": "code",
+        "scope": "snsapi_login",
+        "state": "s",
+    }
+    async with ready(cli, "emulator") as (process, url), aiohttp.ClientSession(url) as http:
+
+        async def shown() -> dict[str, object]:
+            async with http.get("/_emulator/qr-logins") as answer:
+                return dict((await answer.json())[0])
+
+        async with http.post("/_emulator/accounts", json={"kind": "website"}) as made:
+            appid = (await made.json())["appid"]
+        async with http.get("/connect/qrconnect", params={"appid": appid, **page, "state": "s"}):
+            uuid = (await shown())["uuid"]
+        waiting = asyncio.create_task(http.get(f"/connect/l/qrconnect?uuid={uuid}"))
+        while not (await shown())["polls"]:  # noqa: ASYNC110 - asked by HTTP
+            await asyncio.sleep(0.01)
+        assert await end(process, signal.SIGINT) == 0
+        assert process.stderr is not None
+        assert b"timeout graceful shutdown exceeded" not in await process.stderr.read()
+        async with await waiting as answer:
+            assert "wx_errcode=408" in await answer.text()
+
+
 async def test_a_server_ends_with_whoever_holds_its_standard_input(cli: Cli) -> None:
     async with ready(cli, "emulator", "--until-stdin-ends") as (process, _):
         assert process.stdin is not None

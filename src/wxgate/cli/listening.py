@@ -92,6 +92,11 @@ class _Server(uvicorn.Server):
         if self.started:
             self._ready()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if stopping := getattr(self.config.loaded_app, "stopping", None):
+            stopping()  # an application that makes callers wait lets go of them
+        await super().shutdown(sockets)
+
 
 class _Workers(Multiprocess):
     def __init__(self, config: uvicorn.Config, listener: socket.socket, ready: Ready) -> None:

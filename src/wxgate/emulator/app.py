@@ -68,7 +68,7 @@ class Emulator:
             schedule.cancel()
             with suppress(asyncio.CancelledError):
                 await schedule
-            self.faults.remove()
+            self.let_go()
             await self.pusher.close()
 
 
@@ -78,6 +78,11 @@ class EmulatorApp(Starlette):
     def build_middleware_stack(self) -> ASGIApp:
         """Put the layer outermost, where the server's own `send` can be seen."""
         return ShowTransport(super().build_middleware_stack())
+
+    def stopping(self) -> None:
+        """Hear that the server will stop, before it waits for the calls under way."""
+        emulator: Emulator = self.state.emulator
+        emulator.let_go()
 
 
 def create_app(

@@ -94,6 +94,7 @@ class QrPages:
         login = self._world.qr_logins.get(request.query_params.get("uuid", ""))
         if login is None:
             return _told(WX_ERRCODES[QrState.EXPIRED], "")
+        login.polls += 1
         known = {QrState.WAITING}
         if request.query_params.get("last") == str(WX_ERRCODES[QrState.SCANNED]):
             known.add(QrState.SCANNED)

@@ -36,7 +36,7 @@ WX_ERRCODES = {
 
 @dataclass(slots=True)
 class QrLogin:
-    """One QR code on one page, and the person who scanned it."""
+    """One QR code on one page, and the person who scanned it; `polls` counts how often the page asked."""
 
     uuid: str
     appid: str
@@ -46,6 +46,7 @@ class QrLogin:
     at: QrState = QrState.WAITING
     user: str | None = None
     code: str = ""
+    polls: int = 0
 
 
 class QrLogins:
