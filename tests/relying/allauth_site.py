@@ -12,6 +12,8 @@ settings.configure(
     SECRET_KEY="x" * 50,
     ROOT_URLCONF=__name__,
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": sys.argv[2]}},
+    # The tables as they are now, which is faster.
+    MIGRATION_MODULES=dict.fromkeys(["auth", "contenttypes", "sessions", "account", "socialaccount"]),
     INSTALLED_APPS=[
         "django.contrib.auth",
         "django.contrib.contenttypes",
@@ -79,5 +81,5 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [path("accounts/", include("allauth.urls")), path("me", me), path("healthz", healthz)]
 
-call_command("migrate", verbosity=0)
+call_command("migrate", run_syncdb=True, verbosity=0)
 make_server("127.0.0.1", int(sys.argv[1]), WSGIHandler(), threaded=True).serve_forever()

@@ -6,6 +6,7 @@ Every site has two pages: `login` begins, and the page where it ends shows what 
 
 import contextlib
 import os
+import re
 import shutil
 import sys
 import threading
@@ -32,6 +33,8 @@ from tests.login.scene import CLIENT_SECRET, REALM, Scene
 from tests.servers.processes import ServerProcess, free_port
 from wxgate.login.records import Client
 from wxgate.secret import fingerprint
+from wxgate.testing.browser import Browser
+from wxgate.testing.pages import Page
 
 SCOPE = "openid profile"
 HERE = Path(__file__).parent
@@ -69,6 +72,14 @@ async def register(scene: Scene, *redirect_uris: str, name: str = "party", **fie
     )
     await scene.world.node.store.login.realms.put_client(client)
     return client.id
+
+
+async def confirm_on_phone(scene: Scene, browser: Browser, *, accept: bool = True) -> Page:
+    """Scan WeChat's QR code that a computer shows, and confirm on the phone; the computer moves on."""
+    shown = re.search(r"/connect/qrcode/(\w+)", browser.page.text if browser.page else "")
+    assert shown, browser.page
+    told = await scene.world.act("confirm_login", uuid=shown[1], user=browser.user, accept=accept)
+    return await browser.click(told["leads_to"])
 
 
 @contextlib.asynccontextmanager

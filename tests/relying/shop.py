@@ -56,11 +56,13 @@ def hops(page: Page) -> list[str]:
 async def open_shop(scene: Scene, **options: Any) -> AsyncIterator[Shop]:
     """Open the shop; what is given are options of the middleware."""
     listener = listen()
-    url = f"http://shop.localhost:{listener.getsockname()[1]}"
+    port = listener.getsockname()[1]
+    url = f"http://shop.localhost:{port}"
     client_id = await register(
         scene,
         f"{url}/wechat/callback",
         name="shop",
+        backchannel_logout_uri=f"http://127.0.0.1:{port}/wechat/backchannel-logout",
         post_logout_redirect_uris=(f"{url}/",),
         scopes=frozenset({"openid", "profile", "wechat"}),
     )

@@ -8,7 +8,7 @@ import pytest
 
 from tests.harness import Harness
 from tests.login.scene import Scene, set_scene
-from tests.relying.parties import PARTIES, Party, authlib_starlette
+from tests.relying.parties import PARTIES, Party, authlib_starlette, confirm_on_phone
 
 Serve = Callable[[Scene, Path], contextlib.AbstractAsyncContextManager[Party]]
 
@@ -21,11 +21,12 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 @pytest.mark.parametrize("serve", PARTIES, ids=lambda serve: serve.__name__)
-async def test_somebody_logs_in_and_is_the_same_again_after_wechat_was_killed(
+async def test_somebody_logs_in_and_is_the_same_after_a_kill_of_wechat_and_on_a_computer(
     scene: Scene, tmp_path: Path, serve: Serve
 ) -> None:
     async with serve(scene, tmp_path) as party:
-        browser = scene.wechat(await scene.person("小明🌱"))
+        person = await scene.person("小明🌱")
+        browser = scene.wechat(person)
         await browser.get(party.begins)
         page = await browser.press("allow")
         assert page.status == 200, page.text
@@ -40,6 +41,13 @@ async def test_somebody_logs_in_and_is_the_same_again_after_wechat_was_killed(
         assert page.json["claims"]["sub"] == sub
         assert page.came_by("/connect/oauth2/authorize"), "the gateway asks again whose phone it is"
         assert not page.forms, "and asks WeChat, not the person"
+
+        computer = scene.desktop(person)
+        await computer.get(party.begins)
+        page = await confirm_on_phone(scene, computer)
+        assert page.status == 200, page.text
+        assert page.json["claims"]["sub"] == sub
+        assert page.json["claims"]["acr"] == "urn:wxgw:scan"
 
 
 async def test_who_refuses_is_refused_in_words_that_the_site_understands(

@@ -12,6 +12,7 @@ import pytest
 
 from tests.harness import Harness
 from tests.login.scene import Scene, set_scene
+from tests.relying.parties import confirm_on_phone
 from tests.relying.shop import Shop, address, hops, open_shop
 from wxgate.testing.browser import WeChatBrowser
 from wxgate.testing.cookies import Happening
@@ -29,7 +30,7 @@ SILENT_WAY = [
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     """A realm with all its apps."""
-    async with Harness(tmp_path) as world:
+    async with Harness(tmp_path, subscriber_networks="127.0.0.0/8") as world:
         yield await set_scene(world)
 
 
@@ -104,13 +105,16 @@ async def test_a_script_is_told_to_navigate_and_a_form_is_never_redirected(shop:
 
 
 async def test_an_ordinary_browser_is_only_restarted(shop: Shop) -> None:
-    async with logged_in(shop) as (in_wechat, sub):
-        browser = shop.scene.desktop(in_wechat.user)
-        browser.jar = in_wechat.jar
-        browser.quit()
-        page = await shop.opens(browser)
-        assert hops(page) == ["/orders"]
-        assert page.json["sub"] == sub
+    browser = shop.scene.desktop(await shop.scene.person())
+    await shop.opens(browser)
+    page = await confirm_on_phone(shop.scene, browser)
+    assert address(page) == f"{shop.url}/orders"
+    sub = page.json["sub"]
+    browser.quit()
+    page = await shop.opens(browser)
+    assert hops(page) == ["/orders"]
+    assert page.json["sub"] == sub
+    assert await shop.sees(browser, "/profile") == sub, "who has scanned has consented"
 
 
 async def test_a_snapshot_is_nobody(shop: Shop) -> None:
@@ -152,3 +156,38 @@ async def test_two_tabs_log_in_at_once(shop: Shop) -> None:
     second = await tab.press("allow")
     assert first.json["sub"] == second.json["sub"]
     assert address(first) == address(second) == f"{shop.url}/profile"
+
+
+async def test_a_logout_here_is_a_logout_there_and_stays_one(shop: Shop) -> None:
+    async with logged_in(shop) as (browser, _):
+        await browser.get(f"{shop.url}/wechat/logout")
+        page = await browser.press()
+        for _ in range(2):
+            if page.url.startswith(shop.url):
+                break
+            page = await browser.press()
+        assert page.url.startswith(f"{shop.url}/")
+        assert (await browser.fetch(f"{shop.url}/")).json["sub"] is None
+        page = await shop.opens(browser)
+        assert page.status == 401
+        assert "您已退出登录" in page.words
+        live = await shop.scene.world.node.store.login.sessions.live(
+            "shops", now=shop.scene.world.clock.now()
+        )
+        assert live == []
+
+
+async def test_an_operator_who_ends_a_session_ends_it_here(shop: Shop) -> None:
+    browser = shop.scene.desktop(await shop.scene.person())
+    await shop.opens(browser)
+    await confirm_on_phone(shop.scene, browser)
+    assert await shop.sees(browser, "/")
+
+    login = shop.scene.world.node.login
+    [session] = await shop.scene.world.node.store.login.sessions.live(
+        "shops", now=shop.scene.world.clock.now()
+    )
+    await login.subjects.end(session.sid)
+    await login.oidc.backchannel.settle()
+
+    assert await shop.sees(browser, "/") is None
