@@ -96,6 +96,7 @@ class Door:
             demand.goal,
             visitor,
             force_popup=Prompt.CONSENT in demand.prompt and entrance.mode is Mode.CONSENT,
+            lang=demand.lang,
         )
 
     async def back(self, returned: Returned, visitor: Visitor) -> Leave:

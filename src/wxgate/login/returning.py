@@ -4,8 +4,9 @@ The answer is always a redirect. The address that it answers holds a code, so no
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -22,7 +23,7 @@ from wxgate.login.telling import Listener
 from wxgate.login.visits import Cookies, Leave, Page, Visitor
 from wxgate.login.wechat import STARTS_AGAIN, Failure, LoginFailed, WeChatLogin
 from wxgate.protocol.tokens import DIRECT_ISSUER
-from wxgate.secret import LoginState, OAuthCode, Presence, SessionId, fingerprint
+from wxgate.secret import LoginState, OAuthCode, Presence, SessionId, fingerprint, trace_of
 
 log = structlog.get_logger("wxgate.login")
 
@@ -68,6 +69,7 @@ class Returning:
         self._clock = clock
         self._holder = holder
         self.wait_seconds = wait_seconds
+        self._settling: set[asyncio.Task[Leave]] = set()
 
     async def back(self, returned: Returned, visitor: Visitor) -> Leave:
         """Settle one request that came back."""
@@ -77,7 +79,7 @@ class Returning:
             if await self._attempts.claim(
                 attempt.state_hash, holder=self._holder, now=now, lease_until=now + LEASE
             ):
-                return await self._settle(attempt, returned, visitor)
+                return await self._see_through(self._settle(attempt, returned, visitor))
             attempt, step = await self._wait(returned, visitor)
         if attempt is None or step in (Step.UNKNOWN, Step.STRANGER, Step.WRONG_ACCOUNT):
             return self._turn_away(attempt, step)
@@ -86,6 +88,22 @@ class Returning:
             return answer
         self._listener.attempt(attempt.app, attempt.mode, "late")
         return await self._again(attempt, visitor)
+
+    async def close(self) -> None:
+        """Wait for what is being settled: its codes are spent, and somebody waits for the outcome."""
+        await asyncio.gather(*self._settling, return_exceptions=True)
+
+    async def _see_through(self, settling: Coroutine[Any, Any, Leave]) -> Leave:
+        """Settle to the end even if whoever asked hangs up: WeChat does, when it calls back twice."""
+        task = asyncio.create_task(settling, name="login callback")
+        self._settling.add(task)
+        task.add_done_callback(self._settled)
+        return await asyncio.shield(task)
+
+    def _settled(self, task: asyncio.Task[Leave]) -> None:
+        self._settling.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            log.error("login.not_settled", exception=trace_of(fault))
 
     async def _wait(self, returned: Returned, visitor: Visitor) -> tuple[Attempt | None, Step]:
         """Look where the attempt stands; while another request is at it, for a moment."""

@@ -41,6 +41,7 @@ class Starter:
         *,
         restarts: int = 0,
         force_popup: bool = False,
+        lang: str = "",
     ) -> Begun:
         """Store an attempt and make the link to WeChat's page.
 
@@ -61,5 +62,5 @@ class Starter:
             restarts=restarts,
         )
         await self._attempts.create(attempt)
-        url = self._wechat.link(app, mode, state, force_popup=force_popup)
+        url = self._wechat.link(app, mode, state, force_popup=force_popup, lang=lang)
         return Begun(app, mode, state, url, Cookies(realm=app.realm, browser_key=key))

@@ -13,9 +13,11 @@ from wxgate.client.sns import Person, SnsApi
 from wxgate.errors import (
     Busy,
     CircuitOpen,
+    ConfigError,
     GatewayError,
     HeldBack,
     LoginCodeRejected,
+    NotFound,
     RateLimited,
     StorageError,
     UpstreamError,
@@ -98,6 +100,8 @@ def failure_of(error: GatewayError) -> Failure:
             return Failure.RETRY_LATER
         case UpstreamError():
             return Failure.LOST
+        case ConfigError() | NotFound():
+            return Failure.MISCONFIGURED
         case WeChatError():
             return _BY_CODE.get(error.errcode, Failure.UNAVAILABLE)
         case _:
@@ -125,12 +129,19 @@ class WeChatLogin:
         """The address that WeChat sends people back to."""
         return self._addresses.callback
 
-    def link(self, app: App, mode: Mode, state: LoginState, *, force_popup: bool = False) -> str:
-        """Make the link to WeChat's page for an app."""
+    def link(
+        self, app: App, mode: Mode, state: LoginState, *, force_popup: bool = False, lang: str = ""
+    ) -> str:
+        """Make the link to WeChat's page for an app; only the page with the QR code knows languages."""
         base, back, scope = self._addresses.open, self._addresses.callback, SCOPES[mode]
         if mode is Mode.QR:
             return qrconnect_link(
-                base_open=base, appid=app.appid, redirect_uri=back, state=state.reveal(), scope=scope
+                base_open=base,
+                appid=app.appid,
+                redirect_uri=back,
+                state=state.reveal(),
+                scope=scope,
+                lang="en" if lang.lower().startswith("en") else None,
             )
         if app.issuer == DIRECT_ISSUER:
             return oauth_link(
