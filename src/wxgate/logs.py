@@ -74,3 +74,5 @@ def configure_logs(level: str = "info", form: Literal["text", "json"] = "text") 
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # Migrations tell of every plugin they load; only their troubles are news.
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # At debug it writes every statement with its values: what people wrote, and what applications keep here.
+    logging.getLogger("aiosqlite").setLevel(logging.INFO)

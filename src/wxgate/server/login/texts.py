@@ -145,20 +145,20 @@ LOGIN_TEXTS: Mapping[str, tuple[str, str]] = {
         "它只能使用一次，几分钟内有效。请重新登录。",
         "It is good for one use within minutes. Please log in again.",
     ),
-    "login.unavailable.title": ("{name}暂时不能用微信登录", "No login through {name} at present"),
-    "login.unavailable.body": (
+    "login.app_unavailable.title": ("{name}暂时不能用微信登录", "No login through {name} at present"),
+    "login.app_unavailable.body": (
         "这个账号目前没有授权给本服务。请稍后再试，或联系网站。",
         "This account has not authorised this service at present. Try again later, or tell the site.",
     ),
-    "login.unavailable.operator": (
+    "login.app_unavailable.operator": (
         "{name}（{appid}）已取消授权，或令牌不可用。"
         "请让账号管理员重新授权；wxgate account show {appid} 显示原因。",
         "{name} ({appid}) has withdrawn its authorization, or its token cannot be had. Let its "
         "administrator authorise again; `wxgate account show {appid}` tells why.",
     ),
-    "login.misconfigured.title": ("微信登录配置未完成", "The WeChat login is not fully set up"),
-    "login.misconfigured.body": ("请联系网站。您没有登录。", "Please tell the site. You are not logged in."),
-    "login.misconfigured.operator": (
+    "login.configuration.title": ("微信登录配置未完成", "The WeChat login is not fully set up"),
+    "login.configuration.body": ("请联系网站。您没有登录。", "Please tell the site. You are not logged in."),
+    "login.configuration.operator": (
         "微信拒绝了 {name}（{appid}）的请求：请检查它的类型和接口权限（网页授权或网站应用），以及密钥。",
         "WeChat refused {name} ({appid}): check its kind, its permissions (web authorisation or website "
         "application), and its secret.",
@@ -188,10 +188,10 @@ LOGIN_TEXTS: Mapping[str, tuple[str, str]] = {
         "它已经过期或完成。请回到网站，需要时重新登录。",
         "It has expired or is done. Go back to the site, and log in again if you need to.",
     ),
-    "login.retry_later.title": ("微信暂时繁忙", "WeChat is busy"),
-    "login.retry_later.body": ("请过一会儿再试。", "Please try again in a moment."),
-    "login.lost.title": ("暂时连接不上微信", "WeChat cannot be reached"),
-    "login.lost.body": ("请过一会儿再试。", "Please try again in a moment."),
+    "login.busy.title": ("微信暂时繁忙", "WeChat is busy"),
+    "login.busy.body": ("请过一会儿再试。", "Please try again in a moment."),
+    "login.unreachable.title": ("暂时连接不上微信", "WeChat cannot be reached"),
+    "login.unreachable.body": ("请过一会儿再试。", "Please try again in a moment."),
     "login.done.title": ("登录成功", "You are logged in"),
     "login.done.body": ("您可以返回网站继续。", "You can go back to the site and carry on."),
     "login.trouble.title": ("登录没有成功", "The login did not work"),
