@@ -1,15 +1,17 @@
 """What a test sees of one visit: who the page takes somebody for, and how often WeChat was asked."""
 
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
+from tests.harness import Fetched
 from tests.login.scene import LONG_AGO, REALM, Scene
 from wxgate.login.records import App, AppKind, Realm, Session
 from wxgate.secret import Secret, fingerprint
-from wxgate.testing.browser import Browser
+from wxgate.testing.browser import WECHAT, Browser
 from wxgate.testing.pages import Page
 
 AUTHORIZE = "/connect/oauth2/authorize"
+EXCHANGE = "/sns/oauth2/component/access_token"
 WHO = "/login/session?realm="
 
 
@@ -33,6 +35,42 @@ async def visit(
     """Open a page that wants a login and says whom it sees."""
     page = await browser.get(scene.start(app, WHO + realm, **asked))
     return Visit(page, sum(path_of(hop) == AUTHORIZE for hop in page.hops))
+
+
+@dataclass(frozen=True)
+class Trip:
+    """A login that has come as far as the callback, which nobody has opened yet."""
+
+    start: Fetched
+    callback: str
+    cookie: str
+
+    @property
+    def state(self) -> str:
+        """The state that WeChat gives back."""
+        return parse_qs(urlsplit(self.callback).query)["state"][0]
+
+
+async def trip(scene: Scene, person: str, url: str, *, agent: str = WECHAT, cookie: str = "") -> Trip:
+    """Start a login and let WeChat answer, without a browser that goes on by itself."""
+    held = {"Cookie": cookie} if cookie else {}
+    start = await scene.world.fetch(url, User_Agent=agent, **held)
+    assert start.status == 303, start.text
+    set_now = "; ".join(line.partition(";")[0] for line in start.headers.getall("set-cookie", []))
+    back = await scene.world.fetch(start.location, User_Agent=agent, X_Emulated_User=person)
+    assert back.status == 302, back.text
+    return Trip(start, back.location, "; ".join(filter(None, (cookie, set_now))))
+
+
+async def call_back(scene: Scene, trip: Trip, *, agent: str = WECHAT, cookie: str | None = None) -> Fetched:
+    """Open the callback of a trip, as the browser that began it."""
+    held = trip.cookie if cookie is None else cookie
+    return await scene.world.fetch(trip.callback, User_Agent=agent, **({"Cookie": held} if held else {}))
+
+
+async def exchanges(scene: Scene) -> int:
+    """Count the codes that were redeemed on behalf of accounts."""
+    return len(await scene.world.calls(EXCHANGE))
 
 
 async def by_code(scene: Scene, browser: Browser, person: str, return_to: str = WHO + REALM) -> Page:
