@@ -8,8 +8,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
+import structlog
+
 from wxgate.clock import Clock
-from wxgate.errors import TooManyAttempts
+from wxgate.errors import GatewayError, StorageError, TooManyAttempts, told
 from wxgate.login.agents import describe
 from wxgate.login.attempts import LEASE, POLL_SECONDS, WAIT_SECONDS, Step, judge_callback
 from wxgate.login.entering import Entering
@@ -20,7 +22,10 @@ from wxgate.login.scans import ScanLogins, Shown
 from wxgate.login.telling import Listener
 from wxgate.login.values import Random, make_browser_key
 from wxgate.login.visits import Cookies, Leave, Page, Show, Visitor
+from wxgate.login.wechat import Failure, failure_of
 from wxgate.secret import LoginState, Presence, SessionId, fingerprint
+
+log = structlog.get_logger("wxgate.login")
 
 Wait = Callable[[Visitor, App], float]
 """Tells in how many seconds a visitor may have a code; 0 takes one of what is allowed."""
@@ -57,7 +62,7 @@ class ScanEntrance:
     async def show(self, realm: Realm, app: App, goal: Goal, visitor: Visitor) -> Show:
         """Make a code for a visitor's screen.
 
-        Raises TooManyAttempts, or what calling WeChat raises where no code is to be had.
+        Raises TooManyAttempts; where WeChat gives no code, a page says why.
         """
         if seconds := self._wait(visitor, app):
             raise TooManyAttempts("too many codes to scan were asked for", retry_after=seconds)
@@ -67,14 +72,27 @@ class ScanEntrance:
             "browser": describe(visitor.agent),
             "address": visitor.address,
         }
-        shown = await self._scans.begin(app, goal, browser_key=key, asked_by=asked_by)
+        try:
+            shown = await self._scans.begin(app, goal, browser_key=key, asked_by=asked_by)
+        except StorageError:
+            raise
+        except GatewayError as error:
+            return await self._no_code(app, error)
         await self._attempts.create(_attempt_of(shown.scan))
         return Show(Page.SCAN, _facts(app, shown), Cookies(realm=realm.name, browser_key=key))
+
+    async def _no_code(self, app: App, error: GatewayError) -> Show:
+        failure = failure_of(error)
+        log.warning("login.no_code", app=app.name, appid=app.appid, why=failure.value, **told(error))
+        self._listener.attempt(app.name, Mode.SCAN, failure)
+        if failure is Failure.UNAVAILABLE:
+            await self._listener.app_unavailable(app, str(error))
+        return Show(Page.TROUBLE, {"why": failure.value, "name": app.title, "appid": app.appid})
 
     async def redeem(self, scan_id: str, visitor: Visitor) -> Leave | None:
         """Turn a confirmed scan into a session of this browser's; None where nothing is confirmed for it."""
         scan = await self._scans.shown_to(scan_id, visitor.browser_key)
-        if scan is None:
+        if scan is None or scan.state not in (ScanState.CONFIRMED, ScanState.REDEEMED):
             return None
         if scan.state is ScanState.CONFIRMED and (redeemed := await self._scans.redeem(scan)) is not None:
             return await self._enter(redeemed, visitor)
@@ -104,7 +122,8 @@ class ScanEntrance:
         while True:
             attempt = await self._attempts.load(_state_of(scan))
             step = judge_callback(attempt, visitor.browser_key, self._clock.now())
-            if step is not Step.WAIT or waited >= WAIT_SECONDS:
+            # Whoever has spent the scan claims the attempt in a moment, if not yet.
+            if step not in (Step.CLAIM, Step.WAIT) or waited >= WAIT_SECONDS:
                 break
             await asyncio.sleep(POLL_SECONDS)
             waited += POLL_SECONDS
@@ -125,7 +144,8 @@ class ScanEntrance:
 
     async def _site(self, realm: Realm, goal: Goal) -> str:
         """Name where the login leads, in the words of whoever set it up; what a stranger wrote is no name."""
-        client = await self._realms.client(goal.data.get("client_id", ""))
+        named = goal.data.get("client") or goal.data.get("client_id", "")
+        client = await self._realms.client(named) if named else None
         if client is not None and client.realm == realm.name:
             return client.name
         host = urlsplit(goal.data.get("return_to", "")).hostname

@@ -49,8 +49,7 @@ class LoginFront:
         self.pages = LoginPages(
             res_base_url=node.settings.res_base_url, open_base_url=node.settings.open_base_url
         )
-
-        self._scan = ScanPages(self.pages.pages)
+        self.scan_pages = ScanPages(self.pages.pages)
 
     @property
     def door(self) -> Door:
@@ -99,12 +98,11 @@ class LoginFront:
                     wecom=visit.browser == "wecom",
                 )
             case Page.SCAN:
-                response = self._scan.code(visit.request, visit.lang, name=realm.title, facts=show.facts)
+                response = self.scan_pages.code(visit.request, visit.lang, name=realm.title, facts=show.facts)
             case _:
                 figures = {"name": realm.title, "realm": realm.name, "appid": "", **show.facts}
-                response = self.notice(
-                    visit, Notice(show.page.value, figures, again=self._again(visit, show.page))
-                )
+                word = show.facts.get("why", show.page.value)
+                response = self.notice(visit, Notice(word, figures, again=self._again(visit, show.page)))
         return show.page.value, self.with_cookies(response, show.cookies)
 
     def tap(self, visit: LoginVisit, name: str, why: Why, start: str) -> Response:

@@ -12,6 +12,7 @@ from wxgate.login.addresses import CALLBACK
 from wxgate.server.front import Outcome
 from wxgate.server.login.front import LoginFront
 from wxgate.server.login.redeeming import Redeeming
+from wxgate.server.login.scans import ScanRoutes
 from wxgate.server.login.sessions import LOGGED_OUT, Sessions
 from wxgate.server.login.starting import DONE, Starting
 from wxgate.server.login.visits import LoginVisit
@@ -28,6 +29,7 @@ class LoginRoutes:
         self.starting = Starting(self.front)
         self._sessions = Sessions(self.front)
         self._redeeming = Redeeming(self.front)
+        self._scans = ScanRoutes(self.front, self.starting.answer)
 
     def routes(self) -> list[Route]:
         """List the routes; no app can be called `callback`."""
@@ -43,6 +45,7 @@ class LoginRoutes:
             self._route("/login/logout", "logout", sessions.end, "POST"),
             self._route(LOGGED_OUT, "logged_out", sessions.gone),
             Route("/login/redeem", self._redeeming.endpoint, methods=["POST"], name="login_redeem"),
+            *(self._route(*each) for each in self._scans.routes()),
             self._route("/login{rest:path}", "unknown", self._unknown),
         ]
 

@@ -17,7 +17,7 @@ from wxgate.login.browsers import Entrance
 from wxgate.login.handover import read_wish
 from wxgate.login.records import App, AppKind, Goal, Mode, Purpose, Realm
 from wxgate.login.returning import Returned
-from wxgate.login.visits import Demand, Enter, Leave, Page, Refuse
+from wxgate.login.visits import Answer, Demand, Enter, Leave, Page, Refuse
 from wxgate.secret import LoginState
 from wxgate.server.asgi import client_ip
 from wxgate.server.front import Outcome
@@ -69,8 +69,11 @@ class Starting:
 
     async def open(self, visit: LoginVisit, realm: Realm, demand: Demand) -> Outcome:
         """Open the door, and answer with what it says."""
+        return await self.answer(visit, realm, demand, await self._front.door.open(demand, visit.visitor))
+
+    async def answer(self, visit: LoginVisit, realm: Realm, demand: Demand, answer: Answer) -> Outcome:
+        """Make the response of what the door says."""
         finisher = self._front.login.finishers[demand.goal.purpose]
-        answer = await self._front.door.open(demand, visit.visitor)
         match answer:
             case Enter(session, cookies):
                 if not visit.visitor.top_level:

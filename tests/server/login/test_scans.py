@@ -1,0 +1,197 @@
+"""A login by scanning, over HTTP: screen, chat and phone, and everybody who tries to get between them."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from tests.cast import another_node
+from tests.login.scanning import Screen, chat_link, scan, show
+from tests.login.scene import REALM, Scene
+from wxgate.login.records import Acr, Mode, ScanState, Session
+from wxgate.login.scans import LIVES
+from wxgate.testing.browser import Page, WeChatBrowser
+
+
+async def to_the_question(scene: Scene, app: str = "shop") -> tuple[Screen, WeChatBrowser, Page]:
+    """Show a code, scan it, and open the link of the chat; return screen, phone and its page."""
+    official = getattr(scene, app)
+    person = await scene.person(follows=[official.appid])
+    screen = await show(scene, app=app)
+    await scan(scene, person, official)
+    phone = scene.wechat(person)
+    return screen, phone, await phone.get(await chat_link(scene, person, official))
+
+
+async def sessions(scene: Scene) -> list[Session]:
+    """List who is logged in by scanning."""
+    live = await scene.world.node.store.login.sessions.live(REALM, now=scene.world.clock.now())
+    return [each for each in live if each.mode is Mode.SCAN]
+
+
+@pytest.mark.parametrize("app", ["shop", "own"])
+async def test_who_confirms_on_the_phone_is_logged_in_at_the_screen(scene: Scene, app: str) -> None:
+    screen, phone, question = await to_the_question(scene, app)
+    assert await screen.state() == "scanned"
+    assert f"<b>{screen.number}</b>" in question.text
+    assert "晨光" in question.text
+    assert "Chrome · Windows" in question.text
+    said = await phone.press("confirm")
+    assert "已确认" in said.text
+    assert await screen.state() == "confirmed"
+    answer = await screen.redeem()
+    assert answer.json == {"location": scene.world.url("/healthz")}
+    [session] = await sessions(scene)
+    assert (session.acr, session.app) == (Acr.SCAN, app)
+    assert session.openid == await scene.openid(str(phone.user), getattr(scene, app))
+    again = await screen.browser.get(scene.start(app, mode="scan"))
+    assert again.url == scene.world.url("/healthz")
+
+
+async def test_a_desktop_without_a_website_application_is_shown_a_code(scene: Scene) -> None:
+    await scene.world.node.store.login.realms.remove_app("site")
+    page = await scene.desktop().get(scene.start("shop"))
+    assert 'data-state="shown"' in page.text
+    assert "img-src" not in page.headers["Content-Security-Policy"]
+
+
+async def test_who_refuses_on_the_phone_lets_nobody_in(scene: Scene) -> None:
+    screen, phone, _ = await to_the_question(scene)
+    said = await phone.press("refuse")
+    assert "已拒绝" in said.text
+    assert await screen.state() == "refused"
+    assert (await screen.redeem()).status == 409
+    assert await sessions(scene) == []
+    assert (await phone.reload()).status == 200
+
+
+async def test_a_link_that_was_passed_on_is_of_no_use_to_anybody_else(scene: Scene) -> None:
+    screen, phone, _ = await to_the_question(scene)
+    other = scene.wechat(await scene.person())
+    page = await other.get(phone.page.url if phone.page else "")
+    assert page.status == 403
+    assert f"<b>{screen.number}</b>" not in page.text
+    assert await screen.state() == "scanned"
+    outside = await scene.desktop().get(phone.page.url if phone.page else "")
+    assert f"<b>{screen.number}</b>" not in outside.text
+
+
+async def test_nobody_but_the_browser_with_the_code_can_follow_or_redeem_it(scene: Scene) -> None:
+    screen, phone, _ = await to_the_question(scene)
+    await phone.press("confirm")
+    for stranger in (scene.desktop(), scene.wechat(str(phone.user))):
+        await stranger.get(scene.world.url("/login/done"))
+        thief = Screen(stranger, screen.page)
+        assert await thief.state() == "not_found"
+        assert (await thief.redeem()).status == 409
+    assert (await screen.redeem()).status == 200
+
+
+async def test_redeeming_twice_gives_the_same_session(scene: Scene) -> None:
+    screen, phone, _ = await to_the_question(scene)
+    await phone.press("confirm")
+    answers = await asyncio.gather(*(screen.redeem() for _ in range(5)))
+    assert [answer.status for answer in answers] == [200] * 5
+    assert len({answer.headers["Set-Cookie"] for answer in answers}) == 1
+    assert len(await sessions(scene)) == 1
+    await scene.world.advance(timedelta(seconds=61))
+    assert (await screen.redeem()).status == 409
+
+
+async def test_a_code_is_good_for_five_minutes(scene: Scene) -> None:
+    screen, phone, _ = await to_the_question(scene)
+    await scene.world.advance(LIVES)
+    assert await screen.state() == "expired"
+    over = await phone.press("confirm")
+    assert over.status == 410
+    assert (await screen.redeem()).status == 409
+    assert await sessions(scene) == []
+
+
+async def test_a_form_that_is_not_ours_confirms_nothing(scene: Scene) -> None:
+    screen, phone, question = await to_the_question(scene)
+    token = dict(question.form.fields)["csrf"]
+    for fields, headers in (
+        ({"answer": "confirm"}, {}),
+        ({"answer": "confirm", "csrf": "f" * 64}, {}),
+        ({"answer": "both", "csrf": token}, {}),
+        ({"answer": "confirm", "csrf": token}, {"Origin": "https://evil.example"}),
+    ):
+        said = await phone.fetch(question.url, "POST", data=fields, **headers)
+        assert said.status == 403, fields
+    assert await screen.state() == "scanned"
+    other = await scene.desktop().fetch(question.url, "POST", data={"answer": "confirm", "csrf": token})
+    assert other.status == 403
+    assert await screen.state() == "scanned"
+
+
+async def test_a_phone_that_lost_its_cookies_is_asked_again(scene: Scene) -> None:
+    _, phone, question = await to_the_question(scene)
+    form = question.form
+    phone.kill_wechat()
+    await phone.get(scene.world.url("/healthz"))
+    again = await phone.submit(question.url, [*form.fields, ("answer", "confirm")])
+    assert again.came_by("/connect/oauth2/authorize")
+    assert "已确认" in (await phone.press("confirm")).text
+
+
+async def test_a_stream_tells_every_change_and_ends(scene: Scene) -> None:
+    screen, phone, _ = await to_the_question(scene)
+    stream = asyncio.create_task(
+        screen.browser.fetch(f"/login/scan/{screen.id}/events", Accept="text/event-stream")
+    )
+    await asyncio.sleep(0.05)
+    await phone.press("confirm")
+    told = await stream
+    assert told.headers["Content-Type"].startswith("text/event-stream")
+    states = [line for line in told.text.splitlines() if line.startswith("data:")]
+    assert states[-1] == 'data: {"state": "confirmed"}'
+
+
+async def test_a_screen_may_meet_another_node_than_push_and_phone(scene: Scene) -> None:
+    screen, phone, _ = await to_the_question(scene)
+    async with another_node(scene.world) as (_, address):
+        await phone.press("confirm")
+        # Cookies are the host's whatever the port, so both nodes get them, as behind one proxy.
+        there = f"{address}/login/scan/{screen.id}"
+        told = await screen.browser.fetch(f"{there}/events", Accept="application/json")
+        assert told.json == {"state": "confirmed"}
+        assert (await screen.browser.fetch(f"{there}/redeem", "POST")).status == 200
+    assert len(await sessions(scene)) == 1
+
+
+async def test_an_address_gets_so_many_codes_and_no_more(scene: Scene) -> None:
+    for number in range(100):
+        page = await scene.desktop().get(scene.start("shop", mode="scan"))
+        if page.status == 429:
+            break
+    assert number >= 20
+    assert page.status == 429
+    assert int(page.headers["Retry-After"]) > 0
+
+
+async def test_where_wechat_gives_no_code_a_page_says_so(scene: Scene) -> None:
+    await scene.world.add_fault("/cgi-bin/qrcode/create", "errcode", errcode=48001)
+    page = await scene.desktop().get(scene.start("shop", mode="scan"))
+    assert page.status == 503
+    assert 'id="scan"' not in page.text
+
+
+async def test_what_can_be_no_scan_is_not_found(scene: Scene) -> None:
+    phone = scene.wechat(await scene.person())
+    for id in ("x", "..%2f", "0" * 22):
+        assert (await phone.get(scene.world.url(f"/login/scan/confirm/{id}"))).status == 404
+        assert (await phone.fetch(scene.world.url(f"/login/scan/{id}/events"))).status == 404
+    redeem = scene.world.url(f"/login/scan/{'0' * 22}/redeem")
+    assert (await phone.fetch(redeem, "POST")).status == 409
+
+
+async def test_nothing_that_could_log_in_is_kept_in_the_clear(scene: Scene) -> None:
+    screen, phone, _ = await to_the_question(scene)
+    await phone.press("confirm")
+    kept = await scene.world.node.store.login.scans.load(screen.id)
+    assert kept is not None
+    assert kept.state is ScanState.CONFIRMED
+    key = screen.browser.cookie("wxa")
+    assert key is not None
+    assert key.value not in repr(kept)
