@@ -26,7 +26,11 @@ async def scene(gateway: World) -> Scene:
 async def phone(browser: Browser) -> AsyncIterator[Page]:
     """WeChat's browser on a phone; whose it is, is the only person there."""
     context = await browser.new_context(
-        user_agent=WECHAT, viewport={"width": 375, "height": 780}, is_mobile=True, has_touch=True
+        user_agent=WECHAT,
+        viewport={"width": 375, "height": 780},
+        is_mobile=True,
+        has_touch=True,
+        locale="zh-CN",
     )
     yield await context.new_page()
     await context.close()
@@ -74,7 +78,7 @@ async def test_a_refusal_and_a_code_that_has_expired_offer_a_new_one(
     await phone.goto(await chat_link(scene, person, scene.shop) + "?lang=en")
     await shoot(phone, artifacts, "question-en")
     await phone.get_by_role("button", name=re.compile("refuse")).tap()
-    await expect(phone.get_by_role("heading", name="已拒绝")).to_be_visible()
+    await expect(phone.get_by_role("heading", name="Refused")).to_be_visible()
     await expect(page.get_by_text("You refused this login")).to_be_visible()
     await shoot(page, artifacts, "refused-en")
     before = await page.locator(".number b").inner_text()

@@ -51,7 +51,7 @@ class ScanPages:
         allowed = Allowed(script="login_scan.js", connect=True)
         return self._pages.render("login_scan.html", lang, context, allowed=allowed)
 
-    def ask(self, request: Request, lang: Lang, scan: Scan, *, token: str) -> Response:
+    def ask(self, request: Request, lang: Lang, scan: Scan, *, token: str, action: str) -> Response:
         """Ask on the phone whether the login is meant."""
         context = {
             "site": scan.asked_by.get("site", ""),
@@ -60,7 +60,7 @@ class ScanPages:
             "when": _moment(scan.started_at),
             "number": scan.number,
             "token": token,
-            "action": f"/login/scan/confirm/{scan.id}",
+            "action": action,
             "switch": switch(request, lang),
         }
         return self._pages.render("login_scan_confirm.html", lang, context, allowed=Allowed(form_to=(SELF,)))

@@ -43,7 +43,7 @@ SCAN_TEXTS: Mapping[str, tuple[str, str]] = {
     "scan.site": ("网站", "Site"),
     "scan.browser": ("浏览器", "Browser"),
     "scan.address": ("网络地址", "Address"),
-    "scan.when": ("时间", "Time"),
+    "scan.when": ("北京时间", "Beijing time"),
     "scan.confirm": ("确认登录", "Log in"),
     "scan.refuse": ("不是我，拒绝", "Not me, refuse"),
     "scan.warning": (

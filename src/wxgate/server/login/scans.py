@@ -128,7 +128,7 @@ class ScanRoutes:
         scan = await self._scans.load(_id(visit))
         if scan is None:
             return self._said(visit, scan_pages.UNKNOWN)
-        demand = _demand(scan, CONFIRM_AGE, tapped=visit.is_tapped())
+        demand = _demand(visit, scan, CONFIRM_AGE)
         answer = await self._front.door.open(demand, visit.visitor)
         if not isinstance(answer, Enter):
             realm = await self._front.realm(scan.realm)
@@ -137,7 +137,7 @@ class ScanRoutes:
         if word:
             return self._said(visit, word, answer)
         token = _token(visit, scan)
-        page = self._pages.ask(visit.request, visit.lang, scan, token=token)
+        page = self._pages.ask(visit.request, visit.lang, scan, token=token, action=_question(visit, scan))
         return "asked", self._front.with_cookies(page, answer.cookies)
 
     async def _answer(self, visit: LoginVisit) -> Outcome:
@@ -150,8 +150,8 @@ class ScanRoutes:
         token = _token(visit, scan)
         if step is None or not self._is_from_us(visit) or not token or not equal(form.get(TOKEN, ""), token):
             return self._said(visit, scan_pages.FORGED)
-        back = redirect(f"{PATH}/confirm/{scan.id}")
-        answer = await self._front.door.open(_demand(scan, ANSWER_AGE), visit.visitor)
+        back = redirect(_question(visit, scan))
+        answer = await self._front.door.open(_demand(visit, scan, ANSWER_AGE), visit.visitor)
         match answer:
             case Refuse() | Show():
                 # A form is never sent to WeChat: the page it came from is, and asks once more.
@@ -193,10 +193,22 @@ def _id(visit: LoginVisit) -> str:
     return str(visit.request.path_params.get("id", ""))
 
 
-def _demand(scan: Scan, max_age: int, *, tapped: bool = False) -> Demand:
+def _question(visit: LoginVisit, scan: Scan) -> str:
+    """Make the path of the page on the phone, in the language that was asked for."""
+    return f"{PATH}/confirm/{scan.id}" + (f"?lang={visit.lang}" if visit.query("lang") else "")
+
+
+def _demand(visit: LoginVisit, scan: Scan, max_age: int) -> Demand:
     """Want whoever holds the phone to be known by the very app whose code was scanned."""
-    goal = Goal(Purpose.PAGE, {"return_to": f"{PATH}/confirm/{scan.id}"})
-    return Demand(scan.realm, goal, app=scan.app, mode=Mode.SILENT, max_age=max_age, tapped=tapped)
+    return Demand(
+        scan.realm,
+        Goal(Purpose.PAGE, {"return_to": _question(visit, scan)}),
+        app=scan.app,
+        mode=Mode.SILENT,
+        max_age=max_age,
+        lang=visit.lang.value,
+        tapped=visit.is_tapped(),
+    )
 
 
 def _token(visit: LoginVisit, scan: Scan) -> str:
