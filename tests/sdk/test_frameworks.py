@@ -144,6 +144,13 @@ def test_a_websocket_knows_its_visitor_and_is_never_redirected() -> None:
     assert [visit.person for visit in seen] == [None]
 
 
+def test_nothing_of_the_server_is_loaded_with_the_middleware() -> None:
+    program = "import sys, wxgate.sdk.login.flask; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    unwanted = {"sqlalchemy", "aiohttp", "starlette", "structlog", "django", "wxgate.server", "wxgate.store"}
+    assert unwanted & set(done.stdout.split()) == set()
+
+
 def test_djangos_user_follows_the_person() -> None:
     """In a process of its own: Django's models are there or not for a whole process."""
     command = [sys.executable, "-m", "tests.sdk.django_users"]

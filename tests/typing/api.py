@@ -2,9 +2,14 @@
 
 from typing import Any, assert_type
 
+from starlette.requests import HTTPConnection
+
 from wxgate import Account, Gateway, ReplyMaker, reply
 from wxgate.protocol import replies
 from wxgate.protocol.messages import TextMessage
+from wxgate.sdk.login import Person, Visit
+from wxgate.sdk.login.flask import login_required
+from wxgate.sdk.login.starlette import required
 from wxgate.secret import AccessToken
 
 gateway = Gateway("sqlite:///x.db", public_base_url="https://wx.example.com")
@@ -38,4 +43,17 @@ async def calls() -> None:
         assert_type(await account.token(), AccessToken)
 
 
+@login_required("consent", max_age=300)
+def page(number: int) -> str:
+    """A view keeps its own type under the decorator."""
+    return str(number)
+
+
+async def login(request: HTTPConnection, visit: Visit) -> None:
+    """Whoever is logged in is a person, and a page that demands one has one."""
+    assert_type(visit.person, Person | None)
+    assert_type(await required()(request), Person)
+
+
+assert_type(page(1), str)
 assert_type(greet(), str)

@@ -35,7 +35,7 @@ from wxgate.sdk.login.oidc import Attempt, CodeRefused, ProviderFailed, TokenInv
 from wxgate.sdk.login.options import Options
 from wxgate.sdk.login.provider import Provider, Steps
 from wxgate.sdk.login.sealing import Random, Sealer
-from wxgate.sdk.login.session import Person, Session
+from wxgate.sdk.login.session import LONGEST_ID, Person, Session
 from wxgate.sdk.login.visit import Kept, Visit
 
 __all__ = ["Login", "Visit"]
@@ -280,7 +280,9 @@ class Login:
             if told.get("sub", claims["sub"]) != claims["sub"]:
                 raise TokenInvalid("the userinfo is of somebody else (sub)")
             claims = told | claims
-        self._establish(visit, Person.read(claims, visit.now), str(claims.get("sid") or ""), id_token)
+        self._establish(
+            visit, Person.read(claims, visit.now), str(claims.get("sid") or "")[:LONGEST_ID], id_token
+        )
         visit.kept.put_attempt(replace(attempt, nonce="", verifier="", done=True))
         return redirect(attempt.return_to)
 
@@ -316,7 +318,7 @@ class Login:
             kept.drop_session()
             try:
                 metadata = yield from self._provider.metadata()
-                url = oidc.logout_url(metadata, options, session.id_token, self._token(16)) or url
+                url = oidc.logout_url(metadata, options, session.id_token) or url
             except ProviderFailed as error:
                 log.warning("logged out here only: %s", error)
         kept.note_logout()

@@ -189,7 +189,7 @@ def authorization_url(metadata: Metadata, options: Options, attempt: Attempt, *,
     return _with_query(metadata.authorization_endpoint, query)
 
 
-def logout_url(metadata: Metadata, options: Options, id_token: str, state: str) -> str:
+def logout_url(metadata: Metadata, options: Options, id_token: str) -> str:
     """Make the address where the gateway's session ends too (RP-initiated logout); empty if it has none."""
     if not metadata.end_session_endpoint:
         return ""
@@ -197,7 +197,6 @@ def logout_url(metadata: Metadata, options: Options, id_token: str, state: str) 
         "id_token_hint": id_token,
         "client_id": options.client_id,
         "post_logout_redirect_uri": f"{options.origin}{options.root}{options.after_logout}",
-        "state": state,
     }
     return _with_query(metadata.end_session_endpoint, query)
 

@@ -32,13 +32,12 @@ class Person:
     @classmethod
     def read(cls, claims: Mapping[str, Any], now: datetime) -> Self:
         """Read the claims of a verified ID token or of its userinfo."""
-        at = claims.get("auth_time")
         return cls(
             sub=_text(claims, "sub", LONGEST_ID),
             name=_text(claims, "name", LONGEST_NAME, cut=True),
             picture=_text(claims, "picture", LONGEST_PICTURE),
             acr=_text(claims, "acr", LONGEST_ID),
-            auth_time=datetime.fromtimestamp(at, UTC) if isinstance(at, int | float) else now,
+            auth_time=_moment(claims.get("auth_time"), now),
             openid=_text(claims, "wechat_openid", LONGEST_ID),
             appid=_text(claims, "wechat_appid", LONGEST_ID),
             unionid=_text(claims, "wechat_unionid", LONGEST_ID),
@@ -112,6 +111,13 @@ class Session:
             seen_at=moment(fields["e"]),
             id_token=fields.get("h", ""),
         )
+
+
+def _moment(value: object, otherwise: datetime) -> datetime:
+    try:
+        return datetime.fromtimestamp(value, UTC) if isinstance(value, int | float) else otherwise
+    except (OverflowError, ValueError, OSError):
+        return otherwise
 
 
 def milliseconds(at: datetime) -> int:
