@@ -210,6 +210,8 @@ async def test_sessions_are_listed_and_ended_one_by_one_or_together(gateway: Wor
     assert [one["sid"] for one in (await boss.get(path)).document] == ["s_2"]
     assert (await boss.post(f"{path}/end", {"whose": "subject", "which": "u_1"})).document == {"ended": 1}
     assert (await boss.get(f"{path}?sub=u_1")).document == []
+    counted = 'wxgate_login_sessions_total{event="ended",realm="main"} 3.0'
+    assert counted in gateway.node.metrics.render().decode()
 
 
 async def test_keys_are_listed_without_their_secret_half_and_turned_over(boss: Holder) -> None:

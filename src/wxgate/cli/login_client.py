@@ -81,12 +81,13 @@ def add(
     """
 
     async def work(node: "Node") -> None:
-        from wxgate.login.registration import TOKEN_EXCHANGE, NewClient
+        from wxgate.login.oidc.terms import GrantType
+        from wxgate.login.registration import NewClient
 
         wanted = frozenset(scopes or ("openid", "profile"))
         grants = {"authorization_code"}
         grants |= {"refresh_token"} if "offline_access" in wanted else set()
-        grants |= {TOKEN_EXCHANGE} if mini_programs else set()
+        grants |= {GrantType.TOKEN_EXCHANGE.value} if mini_programs else set()
         client, secret = await node.login.configuration.add_client(
             await realm_or_only(node, realm),
             NewClient(

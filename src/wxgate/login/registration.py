@@ -11,6 +11,8 @@ from datetime import timedelta
 from urllib.parse import SplitResult, urlsplit
 
 from wxgate.errors import ConfigError
+from wxgate.login.addresses import origin_of
+from wxgate.login.oidc.terms import ALGORITHMS, GrantType, ScopeName
 from wxgate.login.records import AppKind, SessionLimits
 from wxgate.secret import AppSecret
 
@@ -28,15 +30,9 @@ SHORTEST = timedelta(minutes=1)
 LONGEST = timedelta(days=400)
 """A browser keeps no cookie for longer."""
 
-TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - a name
-
-GRANTS = frozenset({"authorization_code", "refresh_token", TOKEN_EXCHANGE})
-"""What a client may get tokens for; the last exchanges a mini program's code (RFC 8693)."""
-
-SCOPES = frozenset({"openid", "profile", "wechat", "offline_access"})
-"""What a client may learn: who it is, nickname and avatar, WeChat's own names; and refresh tokens."""
-
-ALGORITHMS = frozenset({"RS256", "ES256"})
+GRANTS = frozenset(kind.value for kind in GrantType)
+SCOPES = frozenset(name.value for name in ScopeName)
+"""What a client may get tokens for, and what it may learn."""
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -135,6 +131,8 @@ def check_return_to(entries: Iterable[str]) -> tuple[str, ...]:
 
 def _check_return_to(entry: str) -> str:
     parts = _split(entry)
+    if origin_of(entry) is None:
+        raise ConfigError(f"{entry!r} is no address that people can be sent to")
     return entry.rstrip("/") if parts.path in ("", "/") and not parts.query else entry
 
 

@@ -184,7 +184,13 @@ class Login:
             mini_programs=mini_programs,
             random=random,
         )
-        endings = Endings(store.sessions, store.grants, clock, tell=oidc.backchannel.tell)
+
+        async def tell_ended(sessions: Sequence[Session]) -> None:
+            for session in sessions:
+                listener.session(session.realm, "ended")
+            await oidc.backchannel.tell(sessions)
+
+        endings = Endings(store.sessions, store.grants, clock, tell=tell_ended)
         entering = Entering(store.sessions, people, listener, random, follow=endings.follow)
         starter = Starter(store.attempts, wechat, clock, random)
         handover = Handover(store.codes, store.sessions, oidc.subjects, oidc, clock, random)
