@@ -5,6 +5,7 @@ from collections.abc import Mapping
 LOGIN_TEXTS: Mapping[str, tuple[str, str]] = {
     "login.with": ("登录{name}", "Log in to {name}"),
     "login.again": ("再试一次", "Try again"),
+    "login.go_on": ("继续登录", "Carry on"),
     "login.start": ("微信登录", "Log in with WeChat"),
     "login.back": ("返回网站", "Back to the site"),
     "login.close": ("您可以关闭这个页面了。", "You can close this page."),
@@ -71,9 +72,9 @@ LOGIN_TEXTS: Mapping[str, tuple[str, str]] = {
     "login.snapshot.title": ("请使用完整服务", "Please use the full service"),
     "login.snapshot.body": (
         "您正在浏览网页快照，微信在快照里不提供真实身份。"
-        "请点击屏幕底部的“使用完整服务”，进入后会自动继续登录。",
+        "请点击屏幕底部的“使用完整服务”，进入后再继续登录。",
         "This is a snapshot of the page, in which WeChat does not say who you are. Tap “使用完整服务” "
-        "(use the full service) at the bottom of the screen; then the login goes on.",
+        "(use the full service) at the bottom of the screen, then carry on with the login.",
     ),
     "login.loop.title": ("浏览器没有保存登录状态", "Cookies are blocked"),
     "login.loop.body": (
