@@ -122,6 +122,7 @@ async def test_lost_cookies_cost_nothing_but_those_that_never_stay_are_explained
     page = await wechat.new_page()
     target = scene.start("shop", "/login/done?app=shop")
     await page.goto(target)
+    assert page.url == scene.world.url("/login/done?app=shop#"), "WeChat's fragment is not handed on"
     before = next(each for each in await wechat.cookies() if each["name"] == "wxs-shops")
     await befall(wechat, Happening.KILL_WECHAT)
     await page.goto(target)
@@ -230,9 +231,9 @@ async def test_every_end_without_a_login_fits_the_smallest_phone_in_both_languag
             if await page.locator("summary").count():
                 await page.locator("summary").click()
             await expect_to_fit(page)
-            if word in ("unavailable", "bad_return", "stranger", "no_app"):
+            if word in ("app_unavailable", "bad_return", "stranger", "no_app"):
                 await shoot(page, artifacts, f"{word}-{lang}-320")
     await page.emulate_media(color_scheme="dark")
     await page.set_viewport_size({"width": 1280, "height": 800})
-    await page.goto(scene.world.url("/login/ended/unavailable?app=shop&lang=en"))
+    await page.goto(scene.world.url("/login/ended/app_unavailable?app=shop&lang=en"))
     await shoot(page, artifacts, "unavailable-dark")

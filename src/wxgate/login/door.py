@@ -148,7 +148,9 @@ class Door:
 
     async def _leave(self, demand: Demand, visitor: Visitor, entrance: Entrance) -> Leave:
         begun = await self.begin(demand, visitor, entrance)
-        loops = 0 if demand.tapped else visitor.loops + 1
+        # Elsewhere somebody has to scan a code each time, so nothing goes round by itself.
+        by_itself = visitor.browser.is_wechat and not demand.tapped
+        loops = visitor.loops + 1 if by_itself else 0
         return Leave(begun.url, replace(begun.cookies, loops=loops))
 
     async def _realm(self, name: str) -> Realm:

@@ -58,6 +58,8 @@ class Result(StrEnum):
 
     CODE = "code"
     SIGNED = "signed"
+    NONE = "none"
+    """Not in the address: the page asks /login/session itself."""
 
 
 class Signer(Protocol):
@@ -102,7 +104,7 @@ def read_wish(return_to: str, query: Mapping[str, str]) -> Wish:
     try:
         result = Result(query.get("result") or Result.CODE)
     except ValueError:
-        raise BadRequest("result is code or signed") from None
+        raise BadRequest("result is code, signed or none") from None
     challenge = query.get("code_challenge", "")
     if challenge and not _CHALLENGE.fullmatch(challenge):
         raise BadRequest("code_challenge is the 43 characters of S256")
@@ -164,10 +166,13 @@ class Handover:
     async def arrived(self, goal: Goal, session: Session) -> str:
         """Return the address that the browser goes back to, with what the application asked for."""
         wish = goal.data
-        if wish.get("result") == Result.SIGNED:
-            told = {"wx_result": await self._signed(wish, session)}
-        else:
-            told = {"wx_code": await self._code(wish, session)}
+        match wish.get("result"):
+            case Result.NONE:
+                told = {}
+            case Result.SIGNED:
+                told = {"wx_result": await self._signed(wish, session)}
+            case _:
+                told = {"wx_code": await self._code(wish, session)}
         return with_answer(wish["return_to"], told | {"state": wish.get("state", "")})
 
     async def refused(self, goal: Goal, word: str, description: str) -> str | None:

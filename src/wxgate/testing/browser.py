@@ -274,7 +274,7 @@ class Browser:
                 raise TooManyRedirects(hops)
             if second := page.headers.get(SECOND_CALLBACK_HEADER):
                 return await self._double(session, request, page, second, hops)
-            request = redirected(request, page.status, urljoin(page.url, location))
+            request = redirected(request, page.status, _joined(page.url, location))
 
     async def _double(
         self, session: aiohttp.ClientSession, request: Outgoing, page: Page, second: str, hops: list[str]
@@ -354,6 +354,12 @@ class WeChatBrowser(Browser):
     def _told_to_wechat(self, fragment: str) -> dict[str, str]:
         told = super()._told_to_wechat(fragment)
         return told | ({SNAPSHOT_HEADER: "1"} if self.in_snapshot else {})
+
+
+def _joined(url: str, location: str) -> str:
+    """Make a redirect's address; an empty fragment, which urljoin drops, takes the place of any before."""
+    target = urljoin(url, location)
+    return f"{target}#" if location.endswith("#") and "#" not in target else target
 
 
 def _form_with(forms: list[Form], button: tuple[str, ...]) -> Form:

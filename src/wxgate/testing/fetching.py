@@ -30,7 +30,7 @@ class Outgoing:
 def redirected(request: Outgoing, status: int, url: str) -> Outgoing:
     """Turn a request to where an answer leads; only 307 and 308 keep what was sent."""
     kept = status in (307, 308)
-    if not urldefrag(url).fragment and urldefrag(request.url).fragment:
+    if "#" not in url and urldefrag(request.url).fragment:
         url = f"{url}#{urldefrag(request.url).fragment}"  # inherited, as browsers do
     site = _further(request.site, site_of(request.url, url))
     headers = {

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import aiohttp
 import pytest
@@ -188,6 +188,19 @@ async def test_a_signed_result_is_checked_with_the_published_keys(scene: Scene, 
     assert opened.claims["nonce"] == "n-2"
     assert opened.claims["sub"].startswith("u_")
     assert {"sid", "wechat_openid", "azp", "email"}.isdisjoint(opened.claims)
+
+
+async def test_a_page_beside_the_gateway_comes_back_without_a_code_and_asks_itself(
+    scene: Scene, site: Site
+) -> None:
+    browser = scene.wechat(await scene.person())
+    asked = urlencode({"app": "shop", "return_to": site.back})
+    told = await browser.fetch(scene.world.url(f"/login/session?{asked}"), Origin=site.url)
+    assert told.status == 401
+    assert told.headers["Access-Control-Allow-Origin"] == site.url
+    page = await browser.get(told.json["url"])
+    assert page.url.startswith(site.url)
+    assert page.query == {"tab": "2"}
 
 
 async def test_a_refusal_reaches_the_application_with_its_state(scene: Scene, site: Site) -> None:

@@ -52,6 +52,13 @@ async def test_a_computer_goes_to_wechats_qr_page_and_by_wish_to_one_of_ours(sce
     assert parse_qs(urlsplit(full).query)["state"][0] in page.text
 
 
+async def test_to_reload_the_qr_page_is_no_loop(scene: Scene) -> None:
+    browser = scene.desktop(await scene.person())
+    for _ in range(4):
+        page = await browser.get(scene.start("site"))
+        assert path_of(page) == "/connect/qrconnect"
+
+
 async def test_cancelling_leads_to_a_page_and_from_there_once_more(scene: Scene) -> None:
     browser = scene.wechat(await scene.person())
     await browser.get(scene.start("shop", mode="consent"))

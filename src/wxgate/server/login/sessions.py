@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from wxgate.errors import BadRequest
+from wxgate.login.addresses import local_path
 from wxgate.login.oidc.claims import Login as Told
 from wxgate.login.oidc.claims import person
 from wxgate.login.oidc.terms import ScopeName
@@ -175,7 +176,9 @@ class Sessions:
                 return ""
             app = apps[0].name
         back = self._front.back_of(realm, visit.query("return_to"))
-        query = f"?{urlencode({'return_to': back})}" if back else ""
+        # A page that asks here needs no code in its address.
+        elsewhere = {"result": "none"} if back and local_path(back) is None else {}
+        query = f"?{urlencode({'return_to': back} | elsewhere)}" if back else ""
         return f"{self._front.base}/login/wechat/{app}{query}"
 
 

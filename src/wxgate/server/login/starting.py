@@ -127,7 +127,7 @@ class Starting:
             return "unknown", redirect(self._front.login.places.ended(Page.TROUBLE, "unknown", None))
         returned = Returned(LoginState(state), visit.code(), visit.account())
         leave = await self._front.door.back(returned, visit.visitor)
-        return "settled", self._front.leave(leave)
+        return "settled", self._front.leave(replace(leave, url=without_inheritance(leave.url)))
 
     async def ended(self, visit: LoginVisit) -> Outcome:
         """Say how an attempt ended, and let people try again."""
@@ -200,6 +200,15 @@ class Starting:
         if not (wait := limiter.take(address, time.monotonic())):
             return None
         return self._front.too_many(visit, wait)
+
+
+def without_inheritance(url: str) -> str:
+    """Give an address a fragment of its own, an empty one.
+
+    Browsers hand the fragment of a redirect's address on to where it leads, and WeChat's links end with
+    #wechat_redirect: applications that keep their routes in the fragment would not find that one.
+    """
+    return url if "#" in url else url + "#"
 
 
 def wxlogin(url: str) -> dict[str, object]:

@@ -71,8 +71,7 @@ LOGIN_TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "login.snapshot.title": ("请使用完整服务", "Please use the full service"),
     "login.snapshot.body": (
-        "您正在浏览网页快照，微信在快照里不提供真实身份。"
-        "请点击屏幕底部的“使用完整服务”，进入后再继续登录。",
+        "您正在浏览网页快照，微信在快照里不提供真实身份。请点击屏幕底部的“使用完整服务”，进入后再继续登录。",
         "This is a snapshot of the page, in which WeChat does not say who you are. Tap “使用完整服务” "
         "(use the full service) at the bottom of the screen, then carry on with the login.",
     ),
