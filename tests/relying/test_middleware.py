@@ -191,3 +191,13 @@ async def test_an_operator_who_ends_a_session_ends_it_here(shop: Shop) -> None:
     await login.oidc.backchannel.settle()
 
     assert await shop.sees(browser, "/") is None
+
+
+async def test_a_callback_that_wechat_calls_twice_ends_well_for_both(shop: Shop) -> None:
+    await shop.scene.world.control("POST", "switches", {"double_callback": True})
+    browser = shop.scene.wechat(await shop.scene.person())
+    page = await shop.opens(browser)
+    assert browser.doubled is not None
+    assert (page.status, browser.doubled.status) == (200, 200)
+    assert page.json["sub"] == browser.doubled.json["sub"]
+    assert await shop.sees(browser) == page.json["sub"]
