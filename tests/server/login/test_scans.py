@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 
@@ -194,3 +195,53 @@ async def test_nothing_that_could_log_in_is_kept_in_the_clear(scene: Scene) -> N
     key = screen.browser.cookie("wxa")
     assert key is not None
     assert key.value not in repr(kept)
+
+
+async def test_a_page_of_the_same_host_may_show_the_code_itself(scene: Scene) -> None:
+    browser = scene.desktop()
+    await browser.get(scene.world.url("/login/done"))
+    start = scene.world.url("/login/scan?app=shop&return_to=/healthz")
+    told = (await browser.fetch(start, "POST")).json
+    assert told["svg"].startswith("<svg")
+    assert told["expires_in"] == 300
+    person = await scene.person(follows=[scene.shop.appid])
+    await scan(scene, person, scene.shop)
+    phone = scene.wechat(person)
+    page = await phone.get(await chat_link(scene, person, scene.shop))
+    assert told["number"] in page.text
+    await phone.press("confirm")
+    assert (await browser.fetch(told["events"])).json == {"state": "confirmed"}
+    assert (await browser.fetch(told["redeem"], "POST")).json["location"].endswith("/healthz")
+    again = (await browser.fetch(start, "POST")).json
+    assert again == {"logged_in": True, "location": scene.world.url("/healthz")}
+    evil = await browser.fetch(start, "POST", Origin="https://evil.example")
+    assert evil.status == 403
+    unknown = await browser.fetch(scene.world.url("/login/scan?app=nobody"), "POST")
+    assert unknown.status == 404
+
+
+async def test_an_openid_client_logs_in_by_scanning_where_there_is_no_website_application(
+    scene: Scene,
+) -> None:
+    await scene.world.node.store.login.realms.remove_app("site")
+    query = {
+        "response_type": "code",
+        "client_id": scene.client.id,
+        "redirect_uri": "https://shop.example/callback",
+        "scope": "openid",
+        "state": "s1",
+        "login_hint": "app:shop",
+        "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+        "code_challenge_method": "S256",
+    }
+    browser = scene.desktop()
+    page = await browser.get(scene.world.url(f"/oidc/{REALM}/authorize?{urlencode(query)}"))
+    screen = Screen(browser, page)
+    person = await scene.person(follows=[scene.shop.appid])
+    await scan(scene, person, scene.shop)
+    phone = scene.wechat(person)
+    question = await phone.get(await chat_link(scene, person, scene.shop))
+    assert scene.client.name in question.text
+    await phone.press("confirm")
+    location = (await screen.redeem()).json["location"]
+    assert location.startswith("https://shop.example/callback?code=wxc_")

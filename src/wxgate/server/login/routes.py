@@ -45,6 +45,7 @@ class LoginRoutes:
             self._route("/login/logout", "logout", sessions.end, "POST"),
             self._route(LOGGED_OUT, "logged_out", sessions.gone),
             Route("/login/redeem", self._redeeming.endpoint, methods=["POST"], name="login_redeem"),
+            self._route("/login/scan", "scan", start.scan, "POST"),
             *(self._route(*each) for each in self._scans.routes()),
             self._route("/login{rest:path}", "unknown", self._unknown),
         ]

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from wxgate.login.records import Scan, ScanState
+from wxgate.login.scans import LIVES
 from wxgate.server.login.pages import SELF, switch
 from wxgate.server.pages import Allowed, Pages
 from wxgate.server.qr import draw_qr
@@ -29,6 +30,19 @@ STATUS: Mapping[str, int] = {
 """What the phone is told at the end, with its status."""
 
 
+def scan_facts(facts: Mapping[str, str]) -> dict[str, object]:
+    """Tell a page what it needs to show a code: its text and picture, the number, and where to ask on."""
+    here = f"/login/scan/{facts['id']}"
+    return {
+        "url": facts["url"],
+        "svg": str(draw_qr(facts["url"])),
+        "number": facts["number"],
+        "expires_in": int(LIVES.total_seconds()),
+        "events": f"{here}/events",
+        "redeem": f"{here}/redeem",
+    }
+
+
 class ScanPages:
     """Renders the pages."""
 
@@ -37,16 +51,13 @@ class ScanPages:
 
     def code(self, request: Request, lang: Lang, *, name: str, facts: Mapping[str, str]) -> Response:
         """Show the code; the page asks by itself what has become of it, and goes on when it is confirmed."""
-        here = f"/login/scan/{facts['id']}"
         context = {
             "name": name,
             "account": facts["account"],
             "state": ScanState.SHOWN.value,
-            "number": facts["number"],
             "qr": draw_qr(facts["url"]),
-            "events": f"{here}/events",
-            "redeem": f"{here}/redeem",
             "switch": switch(request, lang),
+            **scan_facts(facts),
         }
         allowed = Allowed(script="login_scan.js", connect=True)
         return self._pages.render("login_scan.html", lang, context, allowed=allowed)

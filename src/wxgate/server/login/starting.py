@@ -17,7 +17,7 @@ from wxgate.login.browsers import Entrance
 from wxgate.login.handover import read_wish
 from wxgate.login.records import App, AppKind, Goal, Mode, Purpose, Realm
 from wxgate.login.returning import Returned
-from wxgate.login.visits import Answer, Demand, Enter, Leave, Page, Refuse
+from wxgate.login.visits import Answer, Demand, Enter, Leave, Page, Refuse, Show
 from wxgate.secret import LoginState
 from wxgate.server.asgi import client_ip
 from wxgate.server.front import Outcome
@@ -32,8 +32,9 @@ from wxgate.server.login.front import (
     nothing,
     redirect,
 )
-from wxgate.server.login.pages import Notice, Why
-from wxgate.server.login.visits import LoginVisit
+from wxgate.server.login.pages import STATUS, Notice, Why
+from wxgate.server.login.scan_pages import scan_facts
+from wxgate.server.login.visits import LoginVisit, as_name
 
 DONE = "/login/done"
 
@@ -113,6 +114,31 @@ class Starting:
         begun = await self._front.door.begin(demand, visit.visitor, Entrance(Mode.QR, app))
         told = wxlogin(begun.url) | {"script": self._front.pages.script, "expires_in": QR_SECONDS}
         return "qr", self._front.with_cookies(as_json(told), begun.cookies)
+
+    async def scan(self, visit: LoginVisit) -> Outcome:
+        """Start a login by scanning for a page of this host that shows the account's code itself."""
+        if not is_from_us(visit.request.headers, self._front.origin):
+            return "forged", as_json({"error": "origin_not_allowed"}, 403)
+        app = await self._front.app(as_name(visit.query("app")))
+        realm = await self._front.realm(app.realm)
+        demand = replace(self._demand(visit, app, realm, self._goal(visit, realm)), mode=Mode.SCAN)
+        if refused := self._flood(visit, self._starts):
+            return refused
+        match await self._front.door.open(demand, replace(visit.visitor, top_level=True)):
+            case Enter(session, cookies):
+                location = await self._front.login.finishers[demand.goal.purpose].arrived(
+                    demand.goal, session
+                )
+                told = {"logged_in": True, "location": location}
+            case Show(page=Page.SCAN, facts=facts, cookies=cookies):
+                told = scan_facts(facts)
+            case Show(page=page, facts=facts):
+                word = facts.get("why", page.value)
+                return word, as_json({"error": word}, STATUS.get(word, 503))
+            case answer:
+                word = answer.word if isinstance(answer, Refuse) else "trouble"
+                return word, as_json({"error": word}, 401)
+        return "scan", self._front.with_cookies(as_json(told), cookies)
 
     async def callback(self, visit: LoginVisit) -> Outcome:
         """Take what WeChat sends back; HEAD and loading ahead spend nothing."""
