@@ -16,7 +16,7 @@ from wxgate.login.attempts import LEASE, POLL_SECONDS, WAIT_SECONDS, Step, judge
 from wxgate.login.entering import Entering
 from wxgate.login.finishing import CANCELLED, REFUSALS, SNAPSHOT, Finisher, Places
 from wxgate.login.ports import Attempts, Realms
-from wxgate.login.records import App, Attempt, Mode, Outcome, Purpose
+from wxgate.login.records import ACR_OF, App, Attempt, Mode, Outcome, Purpose
 from wxgate.login.sessions import Terms, Verdict, judge
 from wxgate.login.starting import Starter
 from wxgate.login.telling import Listener
@@ -211,8 +211,10 @@ class Returning:
             return Leave(await self._without(attempt, Failure.UNAVAILABLE))
         held, now = visitor.at(realm.name), self._clock.now()
         session = await self._entering.held(realm.name, held)
-        verdict = judge(session, held, visitor.browser, realm.limits, Terms(app=app.name), now)
-        if session is not None and verdict is Verdict.GO:
+        terms = Terms(app=app.name, acr=ACR_OF[attempt.mode])
+        verdict = judge(session, held, visitor.browser, realm.limits, terms, now)
+        # An older session is not what was asked for: it may have been there when a fresh proof was wanted.
+        if session is not None and verdict is Verdict.GO and session.proved_at >= attempt.started_at:
             return Leave(await self._finishers[attempt.goal.purpose].arrived(attempt.goal, session))
         if held.logged_out or not may_restart(attempt):
             return Leave(await self._without(attempt, Failure.EXPIRED_CODE))

@@ -1,7 +1,6 @@
 """What comes back from WeChat: once, twice, fifty times, too late, and when half of it is lost (P5, P12)."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -13,20 +12,13 @@ from tests.harness import Fetched, Harness
 from tests.login.journey import Callback, at_wechat, callback_of, cookies_of, scanned, start
 from tests.login.scene import Scene, set_scene
 from wxgate.events.records import EventQuery
-from wxgate.login.attempts import LEASE, OUTCOME_KEPT
+from wxgate.login.attempts import LEASE, LIFETIME, OUTCOME_KEPT
 from wxgate.login.news import APP_UNAVAILABLE
 from wxgate.login.records import Session
 from wxgate.secret import LoginState, fingerprint
 from wxgate.server.node import Node
 
 TOKENS = {"shop": "/sns/oauth2/component/access_token", "own": "/sns/oauth2/access_token"}
-
-
-@pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    """A realm with all its apps."""
-    async with Harness(tmp_path) as world:
-        yield await set_scene(world)
 
 
 async def sessions(scene: Scene) -> list[Session]:
@@ -126,8 +118,7 @@ async def test_who_has_logged_out_is_not_logged_in_again_by_going_back(scene: Sc
     assert "wxs-shops" not in cookies_of(again)
 
 
-@pytest.mark.parametrize("app", ["shop", "own"])
-@pytest.mark.parametrize("refusal", ["state_only", "authdeny"])
+@pytest.mark.parametrize(("app", "refusal"), [("shop", "state_only"), ("own", "authdeny")])
 async def test_who_says_no_gets_a_page_and_may_try_again(scene: Scene, app: str, refusal: str) -> None:
     await scene.world.control("POST", "switches", {"refusal": refusal})
     browser = scene.wechat(await scene.person())
@@ -141,19 +132,19 @@ async def test_who_says_no_gets_a_page_and_may_try_again(scene: Scene, app: str,
     assert urlsplit(page.url).path == "/healthz"
 
 
-@pytest.mark.parametrize("real_openid", [False, True])
-async def test_a_snapshot_page_logs_nobody_in_and_writes_nothing(scene: Scene, real_openid: bool) -> None:
-    await scene.world.control("POST", "switches", {"snapshot_with_real_openid": real_openid})
-    with scene.wechat(await scene.person()).snapshot() as browser:
-        page = await browser.get(scene.start("shop"))
-    assert urlsplit(page.url).path == "/login/ended/snapshot"
-    assert not any(cookie in str(browser.jar) for cookie in ("wxs-", "wxp-"))
+async def test_a_snapshot_page_logs_nobody_in_and_writes_nothing(scene: Scene) -> None:
+    for real_openid in (False, True):
+        await scene.world.control("POST", "switches", {"snapshot_with_real_openid": real_openid})
+        with scene.wechat(await scene.person()).snapshot() as browser:
+            page = await browser.get(scene.start("shop"))
+            assert browser.cookie("wxs-shops") is None
+            assert browser.cookie("wxp-shops") is None
+        assert urlsplit(page.url).path == "/login/ended/snapshot"
     assert await sessions(scene) == []
     assert await scene.world.node.store.login.identities.subjects("shops") == []
 
 
-@pytest.mark.parametrize("app", ["shop", "own"])
-@pytest.mark.parametrize("errcode", [40029, 40163, 41008])
+@pytest.mark.parametrize(("app", "errcode"), [("shop", 40029), ("own", 40163)])
 async def test_a_code_that_is_no_good_starts_again_once_and_then_ends_on_a_page(
     scene: Scene, app: str, errcode: int
 ) -> None:
@@ -167,16 +158,13 @@ async def test_a_code_that_is_no_good_starts_again_once_and_then_ends_on_a_page(
     assert urlsplit(page.url).path == "/login/ended/expired_code"
 
 
-@pytest.mark.parametrize("stage", ["before", "after", "middle"])
-async def test_an_answer_that_is_lost_starts_again_and_no_code_is_sent_twice(
-    scene: Scene, stage: str
-) -> None:
-    await scene.world.add_fault(TOKENS["shop"], "cut", stage=stage)
-    browser = scene.wechat(await scene.person())
-    page = await browser.get(scene.start("shop"))
-    assert urlsplit(page.url).path == "/healthz"
+async def test_an_answer_that_is_lost_starts_again_and_no_code_is_sent_twice(scene: Scene) -> None:
+    for stage in ("before", "after", "middle"):
+        await scene.world.add_fault(TOKENS["shop"], "cut", stage=stage)
+        page = await scene.wechat(await scene.person()).get(scene.start("shop"))
+        assert urlsplit(page.url).path == "/healthz"
     codes = [call["query"]["code"] for call in await scene.world.calls(TOKENS["shop"])]
-    assert len(codes) == len(set(codes)) == 2
+    assert len(codes) == len(set(codes)) == 6
 
 
 async def test_whoever_comes_after_the_holder_has_died_starts_again(scene: Scene) -> None:
@@ -210,22 +198,20 @@ async def test_a_rejected_component_token_is_renewed_and_the_code_replayed_once(
     assert await exchanges(scene) == 2
 
 
-@pytest.mark.parametrize(
-    ("errcode", "word"),
-    [
-        (-1, "busy"),
-        (45011, "busy"),
-        (48001, "configuration"),
-        (50002, "restricted"),
-        (61003, "app_unavailable"),
-    ],
-)
-async def test_what_wechat_refuses_ends_on_the_page_for_it(scene: Scene, errcode: int, word: str) -> None:
-    await scene.world.add_fault(TOKENS["shop"], "errcode", errcode=errcode)
-    browser = scene.wechat(await scene.person())
-    page = await browser.get(scene.start("shop"))
-    assert urlsplit(page.url).path == f"/login/ended/{word}"
-    assert browser.visits("/connect/oauth2/authorize") == 1
+async def test_what_wechat_refuses_ends_on_the_page_for_it(scene: Scene) -> None:
+    words = {
+        -1: "busy",
+        45011: "busy",
+        48001: "configuration",
+        50002: "restricted",
+        61003: "app_unavailable",
+    }
+    for errcode, word in words.items():
+        await scene.world.add_fault(TOKENS["shop"], "errcode", errcode=errcode)
+        browser = scene.wechat(await scene.person())
+        page = await browser.get(scene.start("shop"))
+        assert urlsplit(page.url).path == f"/login/ended/{word}"
+        assert browser.visits("/connect/oauth2/authorize") == 1
     assert await sessions(scene) == []
 
 
@@ -263,10 +249,10 @@ async def test_a_callback_for_another_account_is_not_taken(scene: Scene) -> None
     assert leads_to(await callback.send(scene), "/healthz")
 
 
-@pytest.mark.parametrize("query", ["", "?state=", "?state=unknown&code=x", "?state=%00&code=%00", "?code=x"])
-async def test_a_callback_that_nobody_asked_for_ends_on_a_page(scene: Scene, query: str) -> None:
-    answer = await scene.world.fetch(f"/login/wechat/callback{query}")
-    assert why(answer) == "unknown"
+async def test_a_callback_that_nobody_asked_for_ends_on_a_page(scene: Scene) -> None:
+    for query in ("", "?state=", "?state=unknown&code=x", "?state=%00&code=%00", "?code=x"):
+        answer = await scene.world.fetch(f"/login/wechat/callback{query}")
+        assert why(answer) == "unknown"
 
 
 async def test_silence_does_not_pass_for_consent(scene: Scene) -> None:
@@ -313,6 +299,18 @@ async def test_a_person_is_the_same_by_every_app_that_tells_the_unionid(scene: S
     await browser.press("allow")
     [conflict] = await scene.world.node.store.login.identities.conflicts("shops")
     assert conflict.name.kind == "unionid"
+
+
+async def test_an_older_session_is_not_the_fresh_proof_that_was_asked_for(scene: Scene) -> None:
+    """The holder died; the session that the browser has is from before, so WeChat is asked again."""
+    person = await scene.person()
+    first = await callback_of(scene, person)
+    cookies = first.cookies | cookies_of(await first.send(scene))
+    await scene.world.advance(timedelta(minutes=1))
+    again = await callback_of(scene, person, cookies=cookies, prompt="login")
+    await scene.world.advance(LIFETIME)
+    answer = await again.send(scene, cookies=cookies)
+    assert leads_to(answer, "/connect/oauth2/authorize")
 
 
 async def test_the_time_that_a_login_may_take_has_an_end(scene: Scene) -> None:

@@ -1,29 +1,19 @@
 """Logging in from start to end, with WeChat in a box: in WeChat, on behalf and with an own secret."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.cast import until
-from tests.harness import Harness
 from tests.login.journey import callback_of
-from tests.login.scene import Scene, set_scene
+from tests.login.scene import Scene
 from wxgate.login.browsers import Browser
 from wxgate.login.records import Acr, Session
 from wxgate.login.returning import Returned
 from wxgate.login.visits import Visitor
 from wxgate.secret import BrowserKey, LoginState, OAuthCode
 from wxgate.testing.browser import WeChatBrowser
-
-
-@pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    """A realm with all its apps."""
-    async with Harness(tmp_path) as world:
-        yield await set_scene(world)
 
 
 @pytest.mark.parametrize("app", ["shop", "own"])
