@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.login.test_sessions import SESSION
-from wxgate.login.browsers import Browser, Entrance
-from wxgate.login.door import held_back, least_acr, silent_entrance
+from wxgate.login.browsers import Browser, Entrance, Obstacle
+from wxgate.login.door import held_back, least_acr, silent_entrance, wanted_app
 from wxgate.login.records import Acr, App, AppKind, Goal, Mode, Purpose, Realm
 from wxgate.login.visits import Demand, Held, Page, Prompt, Refuse, Show, Visitor
 
@@ -79,6 +79,16 @@ def test_a_lost_presence_is_proved_silently_where_the_session_is_strong_enough(
 ) -> None:
     assert silent_entrance(CONSENT, demand, session).mode is mode  # type: ignore[arg-type]
     assert silent_entrance(QR, demand, session) is QR  # type: ignore[arg-type]
+
+
+def test_a_session_by_the_app_that_was_asked_for_is_as_good_as_one_by_the_app_that_would_be_chosen() -> None:
+    site = Entrance(Mode.QR, replace(APP, name="site"))
+    by_site = replace(SESSION, app="site")
+    assert wanted_app(replace(DEMAND, app="shop"), site, SESSION) == "shop"
+    assert wanted_app(replace(DEMAND, app="shop"), site, by_site) == "site"
+    assert wanted_app(DEMAND, site, SESSION) == "site"
+    assert wanted_app(replace(DEMAND, app="own"), site, None) == "site"
+    assert wanted_app(DEMAND, Obstacle.OPEN_IN_WECHAT, SESSION) is None
 
 
 def test_who_asks_for_a_consent_does_not_want_a_silent_proof() -> None:

@@ -120,7 +120,7 @@ class Door:
         held = visitor.at(realm.name)
         session = await self._entering.held(realm.name, held)
         terms = Terms(
-            app=entrance.app.name if isinstance(entrance, Entrance) else None,
+            app=wanted_app(demand, entrance, session),
             prompt=demand.prompt,
             max_age=demand.max_age,
             acr=least_acr(demand),
@@ -194,6 +194,16 @@ def silent_entrance(entrance: Entrance, demand: Demand, session: Session) -> Ent
     least = least_acr(demand)
     strong = least is None or session.acr.satisfies(least)
     return Entrance(Mode.SILENT, entrance.app) if strong else entrance
+
+
+def wanted_app(demand: Demand, entrance: Entrance | Obstacle, session: Session | None) -> str | None:
+    """Name the app that a session must have come by: applications want the openid of the one they asked for.
+
+    That is the one somebody would log in by now, or the very one that was asked for, by whatever way.
+    """
+    if session is not None and demand.app == session.app:
+        return session.app
+    return entrance.app.name if isinstance(entrance, Entrance) else None
 
 
 def least_acr(demand: Demand) -> Acr | None:
