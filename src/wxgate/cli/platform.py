@@ -186,6 +186,7 @@ def _console(node: "Node", platform: "Platform", reveal: bool) -> dict[str, str]
         "授权发起页域名": urlsplit(base).hostname or "",
         "授权事件接收URL": f"{base}/wechat/{platform.appid}/events",
         "消息与事件接收URL": f"{base}/wechat/{platform.appid}/messages/$APPID$",
+        "公众号开发域名": urlsplit(base).hostname or "",
         "消息校验Token": mask(platform.push.tokens[0], reveal),
         "消息加解密Key": mask(platform.push.aes_keys[0], reveal),
         "authorization page": f"{base}/authorize/{platform.appid}",
