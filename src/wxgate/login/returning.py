@@ -187,7 +187,11 @@ class Returning:
         self._listener.attempt(attempt.app, attempt.mode, outcome.word if kept else "overtaken")
 
     async def _replay(self, attempt: Attempt) -> Leave | None:
-        """Give the outcome again; None where its session has ended since, which nobody gets back."""
+        """Give the outcome again; None where its session has ended since, which nobody gets back.
+
+        What is good for one use is made anew: an application that got the same code twice would take it for
+        a theft, and revoke what the first one brought.
+        """
         if (outcome := attempt.outcome) is None:
             return None
         if outcome.session_id is None or outcome.presence is None:
@@ -202,7 +206,8 @@ class Returning:
             presence=Presence.of(outcome.presence),
             logged_out=False,
         )
-        return Leave(outcome.location, cookies)
+        location = await self._finishers[attempt.goal.purpose].arrived(attempt.goal, session)
+        return Leave(location, cookies)
 
     async def _again(self, attempt: Attempt, visitor: Visitor) -> Leave:
         """Go on after an attempt that is over: with the session there is, else once more, else not."""

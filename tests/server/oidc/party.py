@@ -86,7 +86,7 @@ class Party:
 
     async def request(self, browser: Browser, **asked: Any) -> Page:
         """Send a person to log in, and see where that leads."""
-        verifier = generate_token(48)
+        verifier = asked.pop("code_verifier", generate_token(48))
         async with self.oauth(scope=asked.pop("scope", "openid")) as oauth:
             url, _ = oauth.create_authorization_url(
                 self.metadata["authorization_endpoint"], code_verifier=verifier, **asked

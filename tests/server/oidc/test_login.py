@@ -194,3 +194,24 @@ async def test_an_app_that_is_not_authorised_any_more_is_told_of_as_unavailable(
     with pytest.raises(Refused) as refused:
         await party.log_in(scene.wechat(await scene.person()), login_hint="app:shop")
     assert refused.value.error == "temporarily_unavailable"
+
+
+async def test_when_wechat_calls_back_twice_each_answer_is_good_by_itself(scene: Scene, party: Party) -> None:
+    """The same code twice would look like a theft to the token endpoint, and cost both logins."""
+    await scene.world.control("POST", "switches", {"double_callback": True})
+    browser = scene.wechat(await scene.person())
+    page = await party.request(browser, code_verifier="v" * 43)
+
+    assert browser.doubled is not None
+    pages = (browser.doubled, page)
+    assert all(answer_of(one)["state"] == answer_of(page)["state"] for one in pages)
+    assert len(await scene.world.calls("/sns/oauth2/access_token")) == 1
+    async with party.oauth(scope="openid") as oauth:
+        tokens = [
+            await oauth.fetch_token(
+                party.metadata["token_endpoint"], code=answer_of(one)["code"], code_verifier="v" * 43
+            )
+            for one in pages
+        ]
+    told = [await party.userinfo(token["access_token"]) for token in tokens]
+    assert told[0] == told[1]

@@ -32,7 +32,7 @@ from wxgate.server.login.front import LoginFront, nothing, redirect
 from wxgate.server.login.pages import Notice
 from wxgate.server.login.sessions import BY_HAND, LOGGED_OUT
 from wxgate.server.login.starting import SECONDS, STARTS_PER_ADDRESS
-from wxgate.server.login.visits import LoginVisit
+from wxgate.server.login.visits import LoginVisit, as_name
 from wxgate.server.oidc.answers import read_form, read_pairs
 from wxgate.server.oidc.authorize import AuthorizationRequests
 
@@ -85,9 +85,7 @@ class People:
             return "head", nothing()
         if visit.is_prefetch:
             return "prefetch", self._front.notice(visit, Notice("prefetch"))
-        realm = await self._oidc.store.realms.realm(str(visit.request.path_params["realm"]))
-        if realm is None:
-            raise NotFound("there is no such issuer here")
+        realm = await self._front.realm(as_name(str(visit.request.path_params["realm"])))
         return await answer(visit, realm)
 
     async def _as_get(self, visit: LoginVisit, realm: Realm) -> Outcome:

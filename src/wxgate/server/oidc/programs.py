@@ -12,6 +12,7 @@ from wxgate.login.oidc.requests import Parameters
 from wxgate.login.oidc.terms import GrantType, issuer_of
 from wxgate.login.oidc.userinfo import read_bearer
 from wxgate.login.records import Client
+from wxgate.server.login.visits import as_name
 from wxgate.server.metrics import Metrics
 from wxgate.server.oidc.answers import (
     CORS,
@@ -100,13 +101,13 @@ class Programs:
 
     async def _require_realm(self, request: Request) -> str:
         name = _realm(request)
-        if await self._oidc.store.realms.realm(name) is None:
+        if not name or await self._oidc.store.realms.realm(name) is None:
             raise OAuthRefused("invalid_request", "there is no such issuer here", status=404)
         return name
 
 
 def _realm(request: Request) -> str:
-    return str(request.path_params["realm"])
+    return as_name(str(request.path_params["realm"]))
 
 
 def _shared(request: Request, client: Client, answer: Response) -> Response:
