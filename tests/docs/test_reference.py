@@ -91,6 +91,17 @@ def test_every_path_is_documented() -> None:
     assert {path for path in paths if f"`GET {path}`" not in page} == set()
 
 
+def test_every_address_of_login_is_documented() -> None:
+    code = "".join(path.read_text("utf-8") for path in (ROOT / "src/wxgate/server/login").glob("*.py"))
+    paths = {path for path in re.findall(r'(?:oute\(\s*|= )"(/login/[^"]*[^"/])"', code) if ":" not in path}
+    page = read("reference/http.md")
+    assert len(paths) >= 8
+    assert {path for path in paths if path not in page} == set()
+    assert {"authorize", "token", "userinfo", "revoke", "logout", "jwks.json"} <= set(
+        re.findall(r"/oidc/\{realm\}/([a-z.]+)", page)
+    )
+
+
 def test_no_page_explains_a_log_event_that_is_never_written() -> None:
     written = {
         event

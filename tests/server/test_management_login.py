@@ -230,6 +230,8 @@ async def test_a_person_is_forgotten_with_everything(gateway: World, boss: Holde
     await put_person(gateway, "u_1", openid("o1"))
     await put_session(gateway, "u_1", "s_1")
     path = "/v1/login/realms/main/subjects/u_1"
+    # Nor does anybody forget them all by removing a realm that looks empty.
+    assert (await boss.send("DELETE", "/v1/login/realms/main")).status == 400
     assert (await boss.send("DELETE", path)).document == {"ended": 1}
     assert (await boss.get(path)).status == 404
     assert not await gateway.node.store.login.identities.find("main", [openid("o1")])

@@ -16,7 +16,7 @@ from wxgate.server.node import Node
 
 T = TypeVar("T")
 
-PATIENCE_SECONDS = 8.0
+PATIENCE_SECONDS = 15.0
 """How long a step waits for what the gateway does in its own time."""
 
 LOOK_SECONDS = 0.05
