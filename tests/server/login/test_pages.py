@@ -7,6 +7,8 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
+from wxgate.login.attempts import Step
+from wxgate.login.finishing import REFUSALS
 from wxgate.server.login.pages import STATUS, LoginPages, Notice, Why
 from wxgate.server.texts import Lang
 
@@ -105,6 +107,11 @@ def test_an_address_too_long_for_a_phone_to_read_is_shown_without_a_code() -> No
     page = PAGES.open_in_wechat(visit(), Lang.ZH, name="晨光", address=long, wecom=True)
     assert long in body(page)
     assert "<svg" not in body(page)
+
+
+def test_every_end_that_the_door_knows_has_a_page_of_its_own() -> None:
+    turned_away = {Step.UNKNOWN, Step.STRANGER, Step.WRONG_ACCOUNT}
+    assert {*REFUSALS, *turned_away} <= set(STATUS)
 
 
 def test_an_unknown_word_is_a_general_trouble() -> None:

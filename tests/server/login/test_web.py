@@ -163,6 +163,30 @@ async def test_a_script_is_told_where_to_go_and_never_led_to_wechat(scene: Scene
     assert (answer.status, answer.json["error"]) == (404, "unknown_app")
 
 
+async def test_with_nothing_to_be_shown_a_page_of_ours_is_told_too(scene: Scene) -> None:
+    page = await scene.desktop().get(scene.start("site", "/healthz?tab=2", prompt="none"))
+    assert path_of(page) == "/healthz"
+    assert page.query == {"tab": "2", "error": "login_required"}
+
+
+async def test_bytes_that_no_browser_sends_are_no_trouble(scene: Scene) -> None:
+    for path in (
+        "/login/wechat/shop?return_to=%ff%fe",
+        "/login/wechat/shop?mode=%E0%A4%A",
+        "/login/wechat/callback?state=%00&code=%ff",
+        "/login/wechat/callback?state=a&state=b&code=c",
+        "/login/session?realm=%ff",
+        "/login/ended/%ff?app=%ff&again=%00",
+        "/login/logout?return_to=%0d%0aSet-Cookie:x=1&realm=shops",
+    ):
+        answer = await scene.world.fetch(
+            path, User_Agent="\xff MicroMessenger", Cookie="wxs-shops=;;=\xff", Accept_Language=";;q=x"
+        )
+        assert answer.status in (200, 303, 400, 401, 403, 404, 503), path
+        assert answer.status != 503 or "/ended/" in path, path
+    assert (await scene.world.fetch("/login/wechat/shop", "POST", User_Agent=WECHAT)).status == 405
+
+
 async def test_a_flood_from_one_address_is_told_to_wait(scene: Scene) -> None:
     for _ in range(3 * STRANGERS_PER_ADDRESS):
         answer = await scene.world.fetch("/login/wechat/callback?code=b", User_Agent=WECHAT)

@@ -108,13 +108,15 @@ class LoginFront:
     def tap(self, visit: LoginVisit, name: str, why: Why, start: str) -> Response:
         """Show a button that starts a login; what it leads to counts as tapped in this browser alone."""
         key = visit.visitor.browser_key or make_browser_key(self.login.random)
-        page = self.pages.tap(visit.request, visit.lang, name=name, why=why, start=tapped(start, key))
+        page = self.pages.tap(
+            visit.request, visit.lang, name=name, why=why, start=self.base + tapped(start, key)
+        )
         return self.with_cookies(page, Cookies(browser_key=key))
 
     def notice(self, visit: LoginVisit, notice: Notice) -> Response:
         """Say how a visit ended; the button to try again counts as a tap."""
         key = visit.visitor.browser_key or make_browser_key(self.login.random)
-        again = tapped(notice.again, key) if notice.again else ""
+        again = self.base + tapped(notice.again, key) if notice.again else ""
         page = self.pages.notice(
             visit.request,
             visit.lang,
@@ -163,10 +165,10 @@ class LoginFront:
         return visit.request.url.path + (f"?{urlencode(query)}" if query else "")
 
     def back_of(self, realm: Realm, return_to: str) -> str:
-        """Return an address that people may go back to, or ""."""
-        if local_path(return_to) is not None or is_allowed(return_to, realm.return_to):
-            return return_to
-        return ""
+        """Return the whole address that people may go back to, or ""."""
+        if local_path(return_to) is not None:
+            return self.base + return_to
+        return return_to if is_allowed(return_to, realm.return_to) else ""
 
     def _again(self, visit: LoginVisit, page: Page) -> str:
         return "" if page is Page.NO_APP else self.here(visit)

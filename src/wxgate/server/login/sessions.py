@@ -68,14 +68,18 @@ class Sessions:
         back = next((back for realm in realms if (back := self._front.back_of(realm, asked))), "")
         if not await self._live(visit, realms):
             return "nobody", self._gone(visit, realms, back)
-        fields = {"realm": visit.query("realm"), "return_to": back, "lang": visit.query("lang")}
+        fields = {
+            "realm": visit.query("realm"),
+            "return_to": asked if back else "",
+            "lang": visit.query("lang"),
+        }
         key = self._key(visit, realms)
         fields[TOKEN] = form_token(key, PURPOSE) if key else ""
         page = self._front.pages.logout(
             visit.request,
             visit.lang,
             name="、".join(realm.title for realm in realms),
-            action="/login/logout",
+            action=f"{self._front.base}/login/logout",
             fields={name: value for name, value in fields.items() if value},
             back=back,
         )
@@ -118,8 +122,6 @@ class Sessions:
         # One that had ended before says nothing about who is here now: it ends no others.
         if first and everywhere:
             ended += await endings.end_all(realm.name, session.sub, BY_HAND)
-        for one in ended:
-            self._front.login.listener.session(one.realm, "ended")
         return ended
 
     def _after(self, visit: LoginVisit, realms: list[Realm], asked: str, ended: int) -> Response:
@@ -176,9 +178,10 @@ class Sessions:
                 return ""
             app = apps[0].name
         back = self._front.back_of(realm, visit.query("return_to"))
+        asked = visit.query("return_to") if back else ""
         # A page that asks here needs no code in its address.
-        elsewhere = {"result": "none"} if back and local_path(back) is None else {}
-        query = f"?{urlencode({'return_to': back} | elsewhere)}" if back else ""
+        elsewhere = {"result": "none"} if local_path(asked) is None else {}
+        query = f"?{urlencode({'return_to': asked} | elsewhere)}" if asked else ""
         return f"{self._front.base}/login/wechat/{app}{query}"
 
 

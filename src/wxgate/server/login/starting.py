@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from wxgate.errors import NotFound
 from wxgate.login.addresses import is_allowed, local_path
 from wxgate.login.browsers import Entrance
-from wxgate.login.handover import read_wish
+from wxgate.login.handover import read_wish, with_answer
 from wxgate.login.records import App, AppKind, Goal, Mode, Purpose, Realm
 from wxgate.login.returning import Returned
 from wxgate.login.visits import Answer, Demand, Enter, Leave, Page, Refuse, Show
@@ -89,8 +89,10 @@ class Starting:
                 if not visit.visitor.top_level:
                     url = self._front.base + self._front.here(visit)
                     return word, as_json({"error": word, "url": url}, 401)
-                location = await finisher.refused(demand.goal, word, description) or ""
-                return word, redirect(location) if location else self._front.notice(visit, Notice("trouble"))
+                elsewhere = await finisher.refused(demand.goal, word, description)
+                # Where nothing may be shown, a page of our own site is told like any other.
+                own = self._front.base + demand.goal.data.get("return_to", "/")
+                return word, redirect(elsewhere or with_answer(own, {"error": word}))
             case _:
                 return self._front.show(visit, realm, answer)
 
@@ -146,7 +148,7 @@ class Starting:
             return "head", nothing()
         if visit.is_prefetch:
             return "prefetch", self._front.notice(visit, Notice("prefetch"))
-        state = visit.state()
+        state = visit.state() if visit.is_plain else None
         if state is None:
             if refused := self._flood(visit, self._strangers):
                 return refused

@@ -66,11 +66,15 @@ class LoginVisit:
         """Refuse a query that is not understood as a whole."""
         if self._too_long:
             raise BadRequest(f"a query has up to {LONGEST_QUERY} characters")
-        names = [name for name, _ in self.request.query_params.multi_items()]
-        if len(names) != len(set(names)):
+        if not self.is_plain:
             raise BadRequest("a parameter is given twice")
         if any("\x00" in value for value in self._query.values()):
             raise BadRequest("a parameter has a NUL character in it")
+
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether every parameter is given once: of two, nobody knows which is meant."""
+        return not self._too_long and len(self._query) == len(self.request.query_params.multi_items())
 
     @property
     def app(self) -> str:
