@@ -54,6 +54,8 @@ async def test_what_is_given_changes_and_the_rest_stays(within: Within) -> None:
     done = await within("login", "client", "set", "shop", "--scope", "openid", "--scope", "offline_access")
     assert "refresh_token" in done.out
     assert CALLBACK in done.out
+    done = await within("login", "client", "set", "shop", "--absolute", "15d", "--json")
+    assert done.json["limits"]["idle_seconds"] == 14 * 86400
     done = await within("login", "client", "set", "shop", "--disable")
     assert "disabled" in done.out
     done = await within("login", "app", "set", "site", "--title", "官网", "--json")

@@ -11,7 +11,7 @@ from wxgate.cli.options import DatabaseUrl, Json, KeyFile
 from wxgate.cli.output import duration, emit, facts, moment, stdout, table
 from wxgate.errors import ConfigError
 from wxgate.login.describing import describe_client
-from wxgate.login.records import Client, SessionLimits
+from wxgate.login.records import Client
 from wxgate.secret import Secret
 
 if TYPE_CHECKING:
@@ -88,8 +88,9 @@ def add(
         grants = {"authorization_code"}
         grants |= {"refresh_token"} if "offline_access" in wanted else set()
         grants |= {GrantType.TOKEN_EXCHANGE.value} if mini_programs else set()
+        within = await node.login.configuration.require_realm(await realm_or_only(node, realm))
         client, secret = await node.login.configuration.add_client(
-            await realm_or_only(node, realm),
+            within.name,
             NewClient(
                 name=name,
                 redirect_uris=tuple(redirect_uris or ()),
@@ -102,7 +103,7 @@ def add(
                 scopes=wanted,
                 require_pkce=pkce,
                 algorithm=algorithm,
-                limits=read_limits(SessionLimits(), idle, absolute, recheck),
+                limits=read_limits(within.limits, idle, absolute, recheck),
             ),
         )
         _show(node, client, as_json, secret)
@@ -189,6 +190,7 @@ def set_client(
 
     async def work(node: "Node") -> None:
         before = await node.login.configuration.require_client(which)
+        limits = before.limits or (await node.login.configuration.require_realm(before.realm)).limits
         wanted: dict[str, Any] = {
             "name": name,
             "redirect_uris": redirect_uris or None,
@@ -198,7 +200,7 @@ def set_client(
             "sector": sector,
             "algorithm": algorithm,
             "disabled": disabled,
-            "limits": read_limits(before.limits or SessionLimits(), idle, absolute, recheck),
+            "limits": read_limits(limits, idle, absolute, recheck),
         }
         if scopes and "offline_access" in scopes:
             wanted["grants"] = before.grants | {"refresh_token"}

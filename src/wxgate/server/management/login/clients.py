@@ -56,12 +56,12 @@ class LoginClientChange(Given):
     algorithm: str | None = Field(None, description="RS256 or ES256.")
     limits: LimitsIn | None = None
 
-    def given(self, before: SessionLimits | None) -> dict[str, object]:
-        """List what is given."""
+    def given(self, before: SessionLimits) -> dict[str, object]:
+        """List what is given; what is left out of the limits is as `before`."""
         fields = {name: getattr(self, name) for name in type(self).model_fields if name != "limits"}
         given = {name: value for name, value in fields.items() if value is not None}
         if self.limits is not None:
-            given["limits"] = self.limits.over(before or SessionLimits())
+            given["limits"] = self.limits.over(before)
         return given
 
 
@@ -111,7 +111,8 @@ def add_routes(router: APIRouter, node: Node) -> None:
         """Change what is given of a relying party and leave the rest."""
         need_everything(caller)
         found = await node.login.configuration.require_client(client)
-        changed = await node.login.configuration.change_client(found.id, **wanted.given(found.limits))
+        limits = found.limits or (await node.login.configuration.require_realm(found.realm)).limits
+        changed = await node.login.configuration.change_client(found.id, **wanted.given(limits))
         return LoginClientOut(**describe_client(changed))
 
     @router.post("/clients/{client}/rotate-secret")
