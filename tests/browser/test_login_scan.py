@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.browser.test_authorize import expect_to_fit, listen
 from tests.harness import World
@@ -86,3 +86,27 @@ async def test_a_refusal_and_a_code_that_has_expired_offer_a_new_one(
     await expect(page.get_by_text("Scan this code with WeChat")).to_be_visible()
     await shoot(page, artifacts, "shown-en")
     assert before
+
+
+async def test_a_screen_that_loses_the_answer_asks_for_it_again(
+    page: Page, phone: Page, scene: Scene
+) -> None:
+    person = await scene.person(follows=[scene.shop.appid])
+    lost = []
+
+    async def lose(route: Route) -> None:
+        if lost:
+            await route.continue_()
+            return
+        lost.append(await route.fetch())  # the gateway has answered, and nobody hears it
+        await route.abort()
+
+    await page.route("**/redeem", lose)
+    await page.goto(scene.start("shop", "/login/done?app=shop", mode="scan"))
+    await scan(scene, person, scene.shop)
+    await phone.goto(await chat_link(scene, person, scene.shop))
+    await phone.get_by_role("button", name="确认登录").tap()
+    await page.wait_for_url("**/login/done?app=shop")
+    assert [answer.status for answer in lost] == [200]
+    live = await scene.world.node.store.login.sessions.live("shops", now=scene.world.clock.now())
+    assert sum(session.mode == "scan" for session in live) == 1

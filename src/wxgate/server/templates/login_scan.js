@@ -2,20 +2,20 @@
   const box = document.getElementById("scan");
   const { events, redeem } = box.dataset;
   let source = null;
-  let redeeming = false;
+  let tries = 0;
   const stop = () => { if (source) source.close(); source = null; };
   const finish = () => {
-    if (redeeming) return;
-    redeeming = true;
     stop();
+    tries += 1;
     fetch(redeem, { method: "POST", credentials: "same-origin", headers: { Accept: "application/json" } })
       .then((answer) => (answer.ok ? answer.json() : Promise.reject(answer)))
       .then((answer) => { location.replace(answer.location); })
-      .catch(() => { show("failed"); });
+      // An answer that was lost is given again; one that says no is not asked for twice.
+      .catch((why) => { if (why instanceof TypeError && tries < 4) setTimeout(finish, 1000); else show("failed"); });
   };
   const show = (state) => {
     box.dataset.state = state;
-    if (state === "confirmed") finish();
+    if (state === "confirmed" && !tries) finish();
     else if (state !== "shown" && state !== "scanned") stop();
   };
   const over = () => !["shown", "scanned"].includes(box.dataset.state);
