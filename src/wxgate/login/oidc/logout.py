@@ -40,12 +40,14 @@ def read_logout(
         raise OAuthRefused("invalid_request", "id_token_hint is not an ID token of this issuer")
     client_id = parameters.get("client_id")
     if client_id is not None and (client is None or client.realm != realm):
-        raise OAuthRefused("invalid_request", "there is no such client here")
+        raise OAuthRefused("unauthorized_client", "there is no such client here")
     if claims and client_id not in (None, claims["aud"]):
         raise OAuthRefused("invalid_request", "client_id is not the one that id_token_hint was made for")
     target = parameters.get("post_logout_redirect_uri")
     if target is not None and (client is None or target not in client.post_logout_redirect_uris):
-        raise OAuthRefused("invalid_request", "post_logout_redirect_uri is not registered for this client")
+        raise OAuthRefused(
+            "invalid_redirect_uri", "post_logout_redirect_uri is not registered for this client"
+        )
     state = parameters.get("state")
     if state is not None and len(state) > LONGEST_STATE:
         raise OAuthRefused("invalid_request", f"state is longer than {LONGEST_STATE} characters")

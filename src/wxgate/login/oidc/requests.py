@@ -102,9 +102,9 @@ def check_addressee(parameters: Parameters, client: Client | None, realm: str) -
         raise OAuthRefused("unauthorized_client", "there is no such client here")
     redirect_uri = parameters.get("redirect_uri")
     if redirect_uri is None:
-        raise OAuthRefused("invalid_request", "redirect_uri is missing")
+        raise OAuthRefused("invalid_redirect_uri", "redirect_uri is missing")
     if redirect_uri not in client.redirect_uris:
-        raise OAuthRefused("invalid_request", "redirect_uri is not registered for this client")
+        raise OAuthRefused("invalid_redirect_uri", "redirect_uri is not registered for this client")
     return client, redirect_uri
 
 

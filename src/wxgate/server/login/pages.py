@@ -37,6 +37,8 @@ STATUS: Mapping[str, int] = {
     "unknown_app": 404,
     "bad_return": 400,
     "bad_request": 400,
+    "bad_redirect": 400,
+    "no_client": 400,
     "prefetch": 403,
     "too_many": 429,
     "forged": 403,
@@ -55,6 +57,8 @@ STATUS: Mapping[str, int] = {
     "done": 200,
 }
 """How a visit ends that leads to no login, with its status; the words are those of texts and metrics."""
+
+NO_FIGURES: Mapping[str, str] = {"name": "", "appid": "", "realm": "", "client": "wxcl_…"}
 
 GOOD = frozenset({"logged_out", "done"})
 WAITING = frozenset({"snapshot"})
@@ -90,7 +94,8 @@ class LoginPages:
         context = {
             "word": word,
             "kind": "good" if word in GOOD else "wait" if word in WAITING else "bad",
-            "figures": notice.figures,
+            # The word may come from an address, so every text finds its fields.
+            "figures": {**NO_FIGURES, **notice.figures},
             "again": notice.again,
             "back": notice.back,
             "errcode": notice.errcode,

@@ -125,6 +125,29 @@ LOGIN_TEXTS: Mapping[str, tuple[str, str]] = {
         "请从网站的登录按钮重新开始，不要修改地址。",
         "Start again from the site's login button, and leave the address as it is.",
     ),
+    "login.bad_redirect.title": ("这个返回地址没有登记", "This return address is not registered"),
+    "login.bad_redirect.body": (
+        "为了您的安全，没有继续。请联系带您来到这里的网站。",
+        "For your safety nothing was done. Tell the site that sent you here.",
+    ),
+    "login.bad_redirect.operator": (
+        "redirect_uri（退出时是 post_logout_redirect_uri）必须与登记的地址逐字相同："
+        "wxgate login client show {client} 显示已登记的地址，"
+        "wxgate login client set {client} --redirect-uri https://… 重写这份列表。",
+        "redirect_uri (or post_logout_redirect_uri when logging out) must be a registered address letter for "
+        "letter: `wxgate login client show {client}` tells what is registered, "
+        "`wxgate login client set {client} --redirect-uri https://…` writes the list anew.",
+    ),
+    "login.no_client.title": ("没有这个应用", "There is no such application"),
+    "login.no_client.body": (
+        "带您来到这里的网站没有在此登记，没有登录。请联系该网站。",
+        "The site that sent you here is not registered here, so you are not logged in. Tell that site.",
+    ),
+    "login.no_client.operator": (
+        "client_id 或 issuer 不对，或该客户端属于另一个领域：wxgate login client list 显示已有的客户端。",
+        "The client_id or the issuer is wrong, or the client belongs to another realm: "
+        "`wxgate login client list` shows the clients there are.",
+    ),
     "login.prefetch.title": ("尚未开始登录", "Nothing has been started"),
     "login.prefetch.body": (
         "登录只在您打开页面时开始，预加载不会开始登录。",

@@ -40,6 +40,9 @@ log = structlog.get_logger("wxgate.login")
 
 LONGEST_QUERY = 16 * 1024
 
+WORDS = {"invalid_redirect_uri": "bad_redirect", "unauthorized_client": "no_client", "no_issuer": "no_client"}
+"""Which page says what is wrong, where no client can be told."""
+
 PURPOSE = "oidc logout"
 """What the token of the form is for."""
 
@@ -71,7 +74,8 @@ class People:
             except (OAuthRefused, NotFound) as error:
                 log.info("oidc.not_served", endpoint=name, error=str(error))
                 result = error.error if isinstance(error, OAuthRefused) else "no_issuer"
-                response = self._front.notice(visit, Notice("bad_request"))
+                figures = {"client": visit.query("client_id")[:LONGEST_CLIENT_ID] or "wxcl_…"}
+                response = self._front.notice(visit, Notice(WORDS.get(result, "bad_request"), figures))
             except GatewayError as error:
                 log.warning("oidc.page_failed", endpoint=name, **told(error))
                 result, response = "trouble", self._front.notice(visit, Notice("trouble"))
