@@ -20,7 +20,7 @@ from wxgate.login.records import ACR_OF, App, Attempt, Mode, Outcome, Purpose
 from wxgate.login.sessions import Terms, Verdict, judge
 from wxgate.login.starting import Starter
 from wxgate.login.telling import Listener
-from wxgate.login.visits import Cookies, Leave, Page, Visitor
+from wxgate.login.visits import NO_COOKIES, Cookies, Leave, Page, Visitor
 from wxgate.login.wechat import STARTS_AGAIN, Failure, LoginFailed, WeChatLogin
 from wxgate.protocol.tokens import DIRECT_ISSUER
 from wxgate.secret import LoginState, OAuthCode, Presence, SessionId, fingerprint, trace_of
@@ -166,7 +166,9 @@ class Returning:
     async def _refuse(self, attempt: Attempt, why: str) -> Leave:
         location = await self._without(attempt, why)
         await self._finish(attempt, Outcome(str(why), location))
-        return Leave(location)
+        # Whoever says no is a person, so nothing goes round by itself here.
+        said_no = why == CANCELLED and attempt.mode is not Mode.SILENT
+        return Leave(location, Cookies(loops=0) if said_no else NO_COOKIES)
 
     async def _without(self, attempt: Attempt, why: str) -> str:
         """Say where the browser goes without a session."""

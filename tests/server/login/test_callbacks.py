@@ -122,9 +122,10 @@ async def test_who_has_logged_out_is_not_logged_in_again_by_going_back(scene: Sc
 async def test_who_says_no_gets_a_page_and_may_try_again(scene: Scene, app: str, refusal: str) -> None:
     await scene.world.control("POST", "switches", {"refusal": refusal})
     browser = scene.wechat(await scene.person())
-    await browser.get(scene.start(app, mode="consent"))
-    page = await browser.press("refuse")
-    assert urlsplit(page.url).path == "/login/ended/cancelled"
+    for _ in range(3):
+        await browser.get(scene.start(app, mode="consent"))
+        page = await browser.press("refuse")
+        assert urlsplit(page.url).path == "/login/ended/cancelled"
     assert await exchanges(scene, app) == 0
     assert await sessions(scene) == []
     await browser.get(scene.start(app, mode="consent"))
