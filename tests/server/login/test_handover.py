@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from joserfc import jwt
 from joserfc.jwk import KeySet
 from starlette.applications import Starlette
@@ -18,12 +19,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from tests.harness import listen, serving
-from tests.login.scene import CLIENT_SECRET, Scene
+from tests.harness import Harness, listen, serving
+from tests.login.scene import CLIENT_SECRET, Scene, set_scene
 from tests.pushing import metric
 from wxgate.login.records import Client
 from wxgate.testing.browser import Browser
 from wxgate.testing.pages import Page
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 VERIFIER = "v" * 43
 CHALLENGE = base64.urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
@@ -41,7 +44,14 @@ async def _told(_: Request) -> Response:
     return PlainTextResponse("back at the application")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    """One world for the whole file: every test brings people of its own, so none sees another's."""
+    async with Harness(tmp_path_factory.mktemp("scene")) as world:
+        yield await set_scene(world)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def site(scene: Scene) -> AsyncIterator[Site]:
     """An application on the realm's list."""
     with listen() as listener:
@@ -112,6 +122,7 @@ async def test_a_code_is_worth_nothing_once_the_person_has_logged_out(scene: Sce
 
 async def test_whoever_cannot_prove_to_be_a_client_is_told_nothing(scene: Scene, site: Site) -> None:
     realms = scene.world.node.store.login.realms
+    before = await metric(scene.world, "wxgate_login_pages_total", page="redeem", result="invalid_client")
     stranger = replace(scene.client, id="wxcl_elsewhere000000", realm="others")
     await realms.put_realm(replace(scene.realm, name="others"))
     await realms.put_client(stranger)
@@ -125,7 +136,8 @@ async def test_whoever_cannot_prove_to_be_a_client_is_told_nothing(scene: Scene,
     assert (await redeem(scene, code)).status == 200
     code = (await log_in(scene, site))["wx_code"]
     assert (await redeem(scene, code, stranger)).json["error"] == "invalid_grant"
-    assert await metric(scene.world, "wxgate_login_pages_total", page="redeem", result="invalid_client") == 3
+    refused = await metric(scene.world, "wxgate_login_pages_total", page="redeem", result="invalid_client")
+    assert refused == before + 3
 
 
 async def test_a_code_bound_to_a_challenge_needs_its_verifier(scene: Scene, site: Site) -> None:

@@ -1,13 +1,28 @@
 """The login pages over HTTP: what browsers get, and what odd requests do not get."""
 
 import re
+from collections.abc import AsyncIterator
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from tests.login.scene import Scene
+import pytest
+import pytest_asyncio
+
+from tests.harness import Harness
+from tests.login.scene import Scene, set_scene
 from tests.pushing import metric
 from wxgate.server.login.starting import STRANGERS_PER_ADDRESS
 from wxgate.testing.browser import WECHAT, WECOM
 from wxgate.testing.pages import Page
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    """One world for the whole file: every test brings people of its own, so none sees another's."""
+    async with Harness(tmp_path_factory.mktemp("scene")) as world:
+        yield await set_scene(world)
 
 
 def path_of(page: Page) -> str:
@@ -131,6 +146,7 @@ ODD = [
 
 
 async def test_odd_addresses_get_a_page_and_start_nothing(scene: Scene) -> None:
+    before = await started(scene)
     for path, word, status in ODD:
         page = await scene.world.fetch(path, User_Agent=WECHAT)
         assert (page.status, word in page.text) == (status, True), path
@@ -138,17 +154,18 @@ async def test_odd_addresses_get_a_page_and_start_nothing(scene: Scene) -> None:
         assert page.headers["cache-control"] == "no-store"
         assert page.headers["referrer-policy"] == "no-referrer"
         assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
-    assert await started(scene) == 0
+    assert await started(scene) == before
 
 
 async def test_neither_a_head_nor_loading_ahead_starts_or_spends_anything(scene: Scene) -> None:
+    before = await started(scene)
     for path in ("/login/wechat/shop", "/login/wechat/callback?state=a&code=b"):
         head = await scene.world.fetch(path, "HEAD", User_Agent=WECHAT)
         assert head.status == 204
         assert "set-cookie" not in head.headers
         ahead = await scene.world.fetch(path, User_Agent=WECHAT, Sec_Purpose="prefetch;prerender")
         assert ahead.status == 403
-    assert await started(scene) == 0
+    assert await started(scene) == before
 
 
 async def test_a_script_is_told_where_to_go_and_never_led_to_wechat(scene: Scene) -> None:
@@ -187,11 +204,13 @@ async def test_bytes_that_no_browser_sends_are_no_trouble(scene: Scene) -> None:
     assert (await scene.world.fetch("/login/wechat/shop", "POST", User_Agent=WECHAT)).status == 405
 
 
-async def test_a_flood_from_one_address_is_told_to_wait(scene: Scene) -> None:
-    for _ in range(3 * STRANGERS_PER_ADDRESS):
-        answer = await scene.world.fetch("/login/wechat/callback?code=b", User_Agent=WECHAT)
-        if answer.status == 429:
-            break
+@pytest.mark.asyncio(loop_scope="function")
+async def test_a_flood_from_one_address_is_told_to_wait(tmp_path: Path) -> None:
+    async with Harness(tmp_path) as world:
+        for _ in range(3 * STRANGERS_PER_ADDRESS):
+            answer = await world.fetch("/login/wechat/callback?code=b", User_Agent=WECHAT)
+            if answer.status == 429:
+                break
     assert answer.status == 429
     assert int(answer.headers["retry-after"]) >= 1
 
