@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wxgate.login.addresses import is_allowed, local_path, origin_of, with_query
+from wxgate.login.addresses import is_allowed, local_path, origin_of
 
 ELSEWHERE = [
     "",
@@ -153,12 +153,3 @@ def test_what_is_allowed_is_on_the_listed_host(text: str) -> None:
 )
 def test_an_origin_has_its_port_written(text: str, origin: str | None) -> None:
     assert origin_of(text) == origin
-
-
-def test_parameters_go_ahead_of_the_fragment() -> None:
-    assert with_query("https://a.example/x", [("a", "1 2")]) == "https://a.example/x?a=1+2"
-    assert (
-        with_query("https://a.example/?b=1#/cart", [("a", "中")])
-        == "https://a.example/?b=1&a=%E4%B8%AD#/cart"
-    )
-    assert with_query("/x#y", []) == "/x#y"

@@ -6,7 +6,7 @@ browsers and parsers read differently (`//`, `\\`, control characters, user name
 
 import re
 from collections.abc import Iterable
-from urllib.parse import SplitResult, urlencode, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 LONGEST_ADDRESS = 2048
 
@@ -53,15 +53,6 @@ def is_allowed(text: str, allowed: Iterable[str]) -> bool:
         ):
             return True
     return False
-
-
-def with_query(address: str, pairs: Iterable[tuple[str, str]]) -> str:
-    """Add parameters to an address, ahead of its fragment."""
-    bare, hash, fragment = address.partition("#")
-    query = urlencode(list(pairs))
-    if not query:
-        return address
-    return f"{bare}{'&' if '?' in bare else '?'}{query}{hash}{fragment}"
 
 
 def _fit(text: str) -> bool:

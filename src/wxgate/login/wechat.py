@@ -124,11 +124,6 @@ class WeChatLogin:
         self._credentials = credentials
         self._addresses = addresses
 
-    @property
-    def callback(self) -> str:
-        """The address that WeChat sends people back to."""
-        return self._addresses.callback
-
     def link(
         self, app: App, mode: Mode, state: LoginState, *, force_popup: bool = False, lang: str = ""
     ) -> str:
