@@ -6,12 +6,16 @@ import hmac
 import json
 from typing import Any
 
+import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from tests.login.oidc.scene import REALM, Provider
+from wxgate.custody.vault import KeyRing, Vault
+from wxgate.errors import ConfigError
 from wxgate.login.oidc.keys import PUBLISHED_AHEAD, ROTATED_AFTER, STAYS, Keyring
 from wxgate.login.oidc.terms import ALGORITHMS
+from wxgate.store.login_keys import SqlSigningKeys
 
 CLAIMS = {"iss": "https://gw.example/oidc/shop", "sub": "u_1"}
 
@@ -100,3 +104,15 @@ async def test_no_algorithm_is_taken_but_that_of_the_key(sqlite_idp: Provider) -
     ]
     for token in forged:
         assert await keyring.verify(REALM, token) is None, token
+
+
+async def test_keys_that_do_not_open_are_not_replaced_but_complained_of(sqlite_idp: Provider) -> None:
+    kid = kid_of(await sqlite_idp.oidc.keyring.sign(REALM, "RS256", CLAIMS))
+    stranger = SqlSigningKeys(sqlite_idp.store.database, Vault(KeyRing.generate()))
+    keyring = Keyring(stranger, sqlite_idp.clock)
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="WXGATE_KEYS"):
+            await keyring.published(REALM)
+
+    again = Keyring(sqlite_idp.store.login.keys, sqlite_idp.clock)
+    assert kid_of(await again.sign(REALM, "RS256", CLAIMS)) == kid

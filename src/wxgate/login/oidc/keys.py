@@ -120,10 +120,7 @@ class Keyring:
 
     async def pairwise_key(self, realm: str) -> Secret:
         """Load the key that pairwise subjects are made with, which stays the same for ever."""
-        keys = [key for key in await self._load(realm) if key.algorithm == PAIRWISE]
-        if not keys:
-            raise _unusable(realm, PAIRWISE)
-        return keys[0].private
+        return next(key.private for key in await self._load(realm) if key.algorithm == PAIRWISE)
 
     async def rotate(self, realm: str, *, at_once: bool = False) -> list[SigningKey]:
         """Publish new keys, which sign a day later.
@@ -170,6 +167,9 @@ class Keyring:
             await self._store.put(await _make(realm, algorithm, now, now), only_if_none=True)
         if missing:
             keys = await self._store.of(realm)
+            # What is there and does not open is never replaced in silence: clients would refuse every login.
+            if closed := missing - {key.algorithm for key in keys}:
+                raise _unusable(realm, ", ".join(sorted(closed)))
         self._known[realm] = _Known(keys, now + KNOWN_FOR)
         return keys
 
