@@ -128,7 +128,9 @@ async def test_all_ends_the_same_person_elsewhere_and_nobody_else(scene: Scene) 
     first, second, other = scene.wechat(person), scene.wechat(person), await logged_in(scene)
     for browser in (first, second):
         await browser.get(scene.start("shop"))
-    answer = await first.fetch(scene.world.url("/login/logout"), "POST", data={"realm": "shops", "all": "1"})
+    page = await first.get(scene.world.url("/login/logout?all=1"))
+    assert ("all", "1") in page.form.fields
+    answer = await first.fetch(scene.world.url("/login/logout?all=1&realm=shops"), "POST")
     assert answer.json == {"logged_out": True, "ended": 2}
     assert (await session(scene, second)).json["error"] == "login_required"
     assert (await session(scene, other)).status == 200

@@ -88,6 +88,17 @@ async def test_cancelling_leads_to_a_page_and_from_there_once_more(scene: Scene)
     assert path_of(page) == "/healthz"
 
 
+async def test_a_language_that_was_asked_for_stays_with_the_login(scene: Scene) -> None:
+    browser = scene.wechat(await scene.person())
+    page = await browser.get(scene.start("shop", "", lang="en"))
+    assert "You are logged in" in page.words
+    await browser.get(scene.start("shop", mode="consent", lang="en", prompt="login"))
+    page = await browser.press("refuse")
+    assert "Not logged in" in page.words
+    again = next(link for link in page.links if "/login/wechat/" in link)
+    assert parse_qs(urlsplit(again).query)["lang"] == ["en"]
+
+
 async def test_a_snapshot_is_explained_and_nobody_is_logged_in(scene: Scene) -> None:
     with scene.wechat(await scene.person()).snapshot() as inside:
         page = await inside.get(scene.start("shop"))

@@ -134,13 +134,22 @@ class LoginPages:
         return self.pages.render("login_open.html", lang, context, allowed=Allowed(script="login_open.js"))
 
     def logout(
-        self, request: Request, lang: Lang, *, name: str, action: str, fields: Mapping[str, str], back: str
+        self,
+        request: Request,
+        lang: Lang,
+        *,
+        name: str,
+        action: str,
+        fields: Mapping[str, str],
+        back: str,
+        everywhere: bool = False,
     ) -> Response:
         """Ask whether to log out; the form leads on to `back`, so its origin has to be allowed."""
         context = {
             "name": name,
             "action": action,
             "fields": list(fields.items()),
+            "everywhere": everywhere,
             "back": back,
             "switch": switch(request, lang),
         }

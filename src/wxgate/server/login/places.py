@@ -8,7 +8,7 @@ from wxgate.login.visits import Page
 
 ENDED = "/login/ended/"
 
-START_FIELDS = ("return_to", "result", "state", "nonce", "code_challenge", "client_id")
+START_FIELDS = ("return_to", "result", "state", "nonce", "code_challenge", "client_id", "lang")
 """What a start link takes and a goal keeps, by the same names."""
 
 
@@ -26,6 +26,8 @@ class Places:
             query["app"] = attempt.app
             if again := start_of(attempt):
                 query["again"] = again
+            if lang := attempt.goal.data.get("lang") or attempt.goal.data.get("ui_locales"):
+                query["lang"] = lang
             if back := attempt.goal.data.get("return_to", ""):
                 query["back"] = back
         return f"{self._base}{ENDED}{word}" + (f"?{urlencode(query)}" if query else "")

@@ -81,14 +81,16 @@ class Sessions:
             name="、".join(realm.title for realm in realms),
             action=f"{self._front.base}/login/logout",
             fields={name: value for name, value in fields.items() if value},
+            everywhere=visit.query("all") == "1",
             back=back,
         )
         return "asked", page
 
     async def end(self, visit: LoginVisit) -> Outcome:
         """End the sessions of this browser, and with `all` those of the same people elsewhere."""
-        form = await visit.form()
-        realms = await self._realms(visit, form.get("realm", ""))
+        names = ("realm", "all", "return_to")
+        form = {name: visit.query(name) for name in names} | dict(await visit.form())
+        realms = await self._realms(visit, form["realm"])
         friends = frozenset[str]().union(*map(friends_of, realms))
         ours = is_from_us(
             visit.request.headers,
@@ -101,8 +103,8 @@ class Sessions:
         realm = realms[0] if len(realms) == 1 else None
         if not ours:
             return "forged", answer_friend(visit.request, self._forged(visit), realm)
-        ended = [session for one in realms for session in await self._end(visit, one, form.get("all") == "1")]
-        response = self._after(visit, realms, form.get("return_to", ""), len(ended))
+        ended = [session for one in realms for session in await self._end(visit, one, form["all"] == "1")]
+        response = self._after(visit, realms, form["return_to"], len(ended))
         for one in realms:
             self._front.with_cookies(response, Cookies(realm=one.name, forget=True, logged_out=True))
         return "ended" if ended else "nobody", answer_friend(visit.request, response, realm)

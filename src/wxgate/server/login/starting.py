@@ -9,7 +9,7 @@ The callback's address holds WeChat's code, so nothing is ever shown there.
 import json
 import time
 from dataclasses import replace
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from wxgate.errors import NotFound
 from wxgate.login.addresses import is_allowed, local_path
@@ -192,15 +192,18 @@ class Starting:
     def _goal(self, visit: LoginVisit, realm: Realm) -> Goal:
         """Read where the login leads; an address that is not on the realm's list is never gone to."""
         asked = visit.query("return_to")
+        # Only a language that was asked for stays with the login; else each browser says its own.
+        lang = {"lang": visit.lang.value} if visit.query("lang") else {}
         if not asked:
-            return Goal(Purpose.PAGE, {"return_to": f"{DONE}?app={visit.app}"})
+            return Goal(Purpose.PAGE, {"return_to": f"{DONE}?{urlencode({'app': visit.app} | lang)}", **lang})
         if (path := local_path(asked)) is not None:
-            return Goal(Purpose.PAGE, {"return_to": path})
+            return Goal(Purpose.PAGE, {"return_to": path, **lang})
         if not is_allowed(asked, realm.return_to):
             raise ReturnRefused(realm)
         names = ("result", "state", "nonce", "code_challenge", "code_challenge_method", "client_id")
         present = {name: visit.query(name) for name in names if visit.query(name)}
-        return read_wish(asked, present).goal
+        goal = read_wish(asked, present).goal
+        return Goal(goal.purpose, {**goal.data, **lang})
 
     def _demand(self, visit: LoginVisit, app: App, realm: Realm, goal: Goal) -> Demand:
         visit.check()
