@@ -115,6 +115,6 @@ def test_every_end_that_the_door_knows_has_a_page_of_its_own() -> None:
 
 
 def test_an_unknown_word_is_a_general_trouble() -> None:
-    page = PAGES.notice(visit(), Lang.EN, Notice("no_such_word", errcode=12345))
+    page = PAGES.notice(visit(), Lang.EN, Notice("no_such_word"))
     assert page.status_code == 503
     assert "The login did not work" in body(page)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import structlog
@@ -120,7 +121,7 @@ class LoginFront:
         page = self.pages.notice(
             visit.request,
             visit.lang,
-            Notice(notice.word, notice.figures, again, notice.back, notice.errcode, notice.advice),
+            replace(notice, again=again),
         )
         return self.with_cookies(page, Cookies(browser_key=key)) if again else page
 

@@ -8,7 +8,6 @@ from urllib.parse import urlencode, urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from wxgate.errors import Explanation
 from wxgate.server.pages import Allowed, Pages
 from wxgate.server.qr import draw_qr
 from wxgate.server.texts import Lang
@@ -72,8 +71,6 @@ class Notice:
     figures: Mapping[str, str] = field(default_factory=dict)
     again: str = ""
     back: str = ""
-    errcode: int | None = None
-    advice: Explanation | None = None
 
 
 class LoginPages:
@@ -98,8 +95,6 @@ class LoginPages:
             "figures": {**NO_FIGURES, **notice.figures},
             "again": notice.again,
             "back": notice.back,
-            "errcode": notice.errcode,
-            "advice": notice.advice,
             "switch": switch(request, lang),
         }
         return self.pages.render("login_notice.html", lang, context, status=STATUS[word])
