@@ -150,7 +150,7 @@ ODD = [
     ("/login/wechat/shop?return_to=https%3A%2F%2Fshop.example%2F&result=xml", "地址里的参数不对", 400),
     ("/login/wechat/shop?return_to=https%3A%2F%2Fshop.example%2F&state=%00", "地址里的参数不对", 400),
     ("/login/wechat/shop?x=" + "x" * 9000, "地址里的参数不对", 400),
-    ("/login/ended/%00", "登录没有成功", 503),
+    ("/login/ended/%00", "没有这个登录入口", 404),
     ("/login/ended/bad_return?app=shop&again=//evil.example&back=//evil.example", "返回地址不被允许", 400),
     ("/login/nowhere", "没有这个登录入口", 404),
 ]

@@ -160,6 +160,9 @@ class Starting:
     async def ended(self, visit: LoginVisit) -> Outcome:
         """Say how an attempt ended, and let people try again."""
         word = str(visit.request.path_params.get("word", ""))
+        if word not in STATUS:
+            # What a stranger makes up must not become a label of a metric.
+            raise NotFound("there is no such page")
         app, realm = await self._known(visit.query("app"))
         again = again_of(visit.query("again"))
         back = self._front.back_of(realm, visit.query("back")) if realm else ""

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from wxgate.errors import AuthorizationRefused, GatewayError, NotFound, OAuthRefused, told
+from wxgate.errors import AuthorizationRefused, GatewayError, InvalidPush, NotFound, OAuthRefused, told
 from wxgate.login.oidc.logout import LogoutRequest, read_logout
 from wxgate.login.oidc.requests import LONGEST_CLIENT_ID, Parameters
 from wxgate.login.oidc.terms import issuer_of
@@ -76,6 +76,10 @@ class People:
                 result = error.error if isinstance(error, OAuthRefused) else "no_issuer"
                 figures = {"client": visit.query("client_id")[:LONGEST_CLIENT_ID] or "wxcl_…"}
                 response = self._front.notice(visit, Notice(WORDS.get(result, "bad_request"), figures))
+            except InvalidPush as error:
+                # The body is too long, or did not come.
+                log.info("oidc.not_served", endpoint=name, error=str(error))
+                result, response = "invalid_request", self._front.notice(visit, Notice("bad_request"))
             except GatewayError as error:
                 log.warning("oidc.page_failed", endpoint=name, **told(error))
                 result, response = "trouble", self._front.notice(visit, Notice("trouble"))
