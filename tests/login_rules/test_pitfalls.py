@@ -7,10 +7,12 @@ go deeper into most of them.
 import asyncio
 import io
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import get_type_hints
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
@@ -18,6 +20,7 @@ import pytest
 import structlog
 
 from tests.cast import authorized_account
+from tests.login.scanning import Screen, chat_link, last_scene, scan, show
 from tests.login.scene import CLIENT_SECRET, LONG_AGO, REALM, Scene
 from tests.login_rules.visits import (
     EXCHANGE,
@@ -198,6 +201,35 @@ async def test_p06_wechats_code_never_leaves_and_ours_is_bound_to_who_asked(scen
     form = {"code": code, "client_id": other.id, "client_secret": CLIENT_SECRET.reveal()}
     async with scene.world.http.post(scene.world.url("/login/redeem"), data=form) as answer:
         assert (answer.status, (await answer.json())["error"]) == (400, "invalid_grant")
+
+
+async def test_p07_who_shows_somebody_elses_code_gets_no_login_by_it(scene: Scene) -> None:
+    victim = await scene.person(follows=[scene.shop.appid])
+    screen, thief = await show(scene), scene.desktop()
+    await thief.get(scene.world.url("/login/done"))
+    key = screen.browser.cookie("wxa")
+    assert key is not None
+    assert key.value not in await last_scene(scene)
+    await scan(scene, victim, scene.shop)
+    # Scanning alone has logged nobody in: a person is asked on the phone, and sees what was asked for.
+    assert (await screen.redeem()).status == 409
+    phone = scene.wechat(victim)
+    question = await phone.get(await chat_link(scene, victim, scene.shop))
+    assert screen.number in question.text
+    assert "Chrome · Windows" in question.text
+    # Somebody else with the same link has no say.
+    other = scene.wechat(await scene.person())
+    assert (await other.get(question.url)).status == 403
+    await phone.press("confirm")
+    # Nor has a browser that only knows what is on the screen.
+    assert (await Screen(thief, screen.page).redeem()).status == 409
+    assert (await screen.redeem()).status == 200
+    await scene.world.advance(timedelta(seconds=61))
+    assert (await screen.redeem()).status == 409
+    late = await show(scene)
+    await scan(scene, victim, scene.shop)
+    await scene.world.advance(timedelta(minutes=5))
+    assert (await late.state(), (await late.redeem()).status) == ("expired", 409)
 
 
 async def test_p08_the_attempt_says_which_app_redeems_and_the_browser_only_chooses_the_entrance(
@@ -526,3 +558,12 @@ async def test_p22_neither_host_nor_forwarded_headers_decide_where_people_come_b
         REALM, now=scene.world.clock.now(), limit=1000
     )
     assert "203.0.113.9" not in {each.address for each in sessions}
+
+
+async def test_the_table_in_the_documentation_names_all_of_them_and_nothing_else() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+    rows = re.findall(r"^\| P(\d+) \|.*\| `(test_p\d\d_\w+)` \|$", text, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 23))
+    for number, test in rows:
+        assert test.startswith(f"test_p{int(number):02}_")
+        assert test in globals()
