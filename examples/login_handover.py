@@ -29,9 +29,8 @@ def me() -> ResponseReturnValue:
             abort(400, "This login was not started here.")
         if "error" in request.args:
             abort(400, f"Not logged in: {request.args['error']}")
-        told = requests.post(
-            f"{GATEWAY}/login/redeem", data={"code": request.args["wx_code"]}, auth=CLIENT, timeout=10
-        )
+        given = {"code": request.args["wx_code"], "return_to": f"{SITE}/me"}
+        told = requests.post(f"{GATEWAY}/login/redeem", data=given, auth=CLIENT, timeout=10)
         if not told.ok:
             abort(400, f"Not logged in: {told.json()['error']}")
         session.clear()

@@ -413,7 +413,8 @@ async def test_a_hand_over_and_openid_connect_do_not_take_each_others_codes(scen
     oidc = {"code": await code_of(party, browser), "code_verifier": VERIFIER}
     told = await post(scene, scene.world.url("/login/redeem"), oidc, party.client.id)
     assert (told.status, told.error) == (400, "invalid_grant")
-    again = await post(scene, scene.world.url("/login/redeem"), {"code": handed}, party.client.id)
+    spent = {"code": handed, "return_to": "https://shop.example/back"}
+    again = await post(scene, scene.world.url("/login/redeem"), spent, party.client.id)
     assert again.error == "invalid_grant"
 
 

@@ -198,7 +198,8 @@ async def test_p06_wechats_code_never_leaves_and_ours_is_bound_to_who_asked(scen
         scene.client, id="wxcl_other00000000000", realm=(await another_realm(scene, "p06"))[0].name
     )
     await scene.world.node.store.login.realms.put_client(other)
-    form = {"code": code, "client_id": other.id, "client_secret": CLIENT_SECRET.reveal()}
+    form = {"code": code, "return_to": "https://shop.example/back?x=1"}
+    form |= {"client_id": other.id, "client_secret": CLIENT_SECRET.reveal()}
     async with scene.world.http.post(scene.world.url("/login/redeem"), data=form) as answer:
         assert (answer.status, (await answer.json())["error"]) == (400, "invalid_grant")
 

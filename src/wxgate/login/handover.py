@@ -6,8 +6,10 @@
     → https://shop.example/wechat?wx_result=<JWT>&state=…       with result=signed: checked with our JWKS
     → https://shop.example/wechat?error=access_denied&state=…   the person said no
 
-WeChat's own code never leaves the gateway. Where an application sends `code_challenge`, only whoever has
-the verifier can redeem the code; where it sends `client_id`, only that client can.
+WeChat's own code never leaves the gateway. A code is for the address it was sent to: whoever redeems it
+names that address, or has the verifier of the login's `code_challenge`. Otherwise a site could let a code
+that a visitor brought to it log that visitor in at another site of the realm. Where the application sends
+`client_id`, only that client can redeem the code.
 """
 
 import base64
@@ -193,6 +195,9 @@ class Handover:
 
         Raises OAuthRefused in the words of RFC 6749; they tell nothing of a code that is somebody else's.
         """
+        if not (return_to or verifier):
+            # The code is not spent on it: whoever writes the site sees this, and mends it.
+            raise OAuthRefused("invalid_request", "send the return_to of the login, or code_verifier")
         now = self._clock.now()
         taken = await self._codes.take(fingerprint(Secret(code)), now=now)
         if taken is None or not taken[1] or taken[0].expires_at <= now:
@@ -205,7 +210,7 @@ class Handover:
         if session is None or session.ended_at is not None or subject is None:
             raise OAuthRefused("invalid_grant", "the session has ended meanwhile")
         sub = await self._subjects.told_to(client, subject.sub)
-        scope = frozenset({ScopeName.PROFILE}) | (client.scopes & {ScopeName.WECHAT})
+        scope = client.scopes & {ScopeName.PROFILE, ScopeName.WECHAT}
         told = person(Login.of_session(session), subject, sub, scope)
         return told | ({"nonce": kept.data["nonce"]} if "nonce" in kept.data else {})
 

@@ -23,6 +23,7 @@ from tests.harness import Harness, listen, serving
 from tests.login.scene import CLIENT_SECRET, Scene, set_scene
 from tests.pushing import metric
 from wxgate.login.records import Client
+from wxgate.server.login.redeeming import FAILURES
 from wxgate.testing.browser import Browser
 from wxgate.testing.pages import Page
 
@@ -62,9 +63,9 @@ async def site(scene: Scene) -> AsyncIterator[Site]:
             yield Site(url, f"{url}/wechat?tab=2")
 
 
-async def redeem(scene: Scene, code: str, client: Client | None = None, **form: str) -> Page:
-    """Redeem a code as an application's server."""
-    asked = {"code": code, **form}
+async def redeem(scene: Scene, site: Site, code: str, client: Client | None = None, **form: str) -> Page:
+    """Redeem a code as the site's server."""
+    asked = {"code": code, "return_to": site.back, **form}
     if "client_id" not in asked:
         asked |= {"client_id": (client or scene.client).id, "client_secret": CLIENT_SECRET.reveal()}
     async with aiohttp.ClientSession() as session:
@@ -89,7 +90,7 @@ async def test_a_code_comes_back_and_is_redeemed_for_who_it_is(scene: Scene, sit
     assert (told["tab"], told["state"]) == ("2", "of-the-app 1")
     assert told["wx_code"].startswith("wxc_")
     assert set(told) == {"tab", "state", "wx_code"}
-    answer = await redeem(scene, told["wx_code"], return_to=site.back)
+    answer = await redeem(scene, site, told["wx_code"], return_to=site.back)
     assert answer.status == 200
     assert answer.headers["Cache-Control"] == "no-store"
     known = answer.json
@@ -100,7 +101,7 @@ async def test_a_code_comes_back_and_is_redeemed_for_who_it_is(scene: Scene, sit
 
 async def test_a_code_is_good_once_whoever_is_first(scene: Scene, site: Site) -> None:
     told = await log_in(scene, site)
-    answers = await asyncio.gather(*(redeem(scene, told["wx_code"]) for _ in range(8)))
+    answers = await asyncio.gather(*(redeem(scene, site, told["wx_code"]) for _ in range(8)))
     assert sorted(answer.status for answer in answers) == [200] + [400] * 7
     refused = next(answer for answer in answers if answer.status == 400)
     assert refused.json["error"] == "invalid_grant"
@@ -109,7 +110,7 @@ async def test_a_code_is_good_once_whoever_is_first(scene: Scene, site: Site) ->
 async def test_a_code_is_good_for_a_minute(scene: Scene, site: Site) -> None:
     told = await log_in(scene, site)
     await scene.world.advance(timedelta(seconds=61))
-    assert (await redeem(scene, told["wx_code"])).json["error"] == "invalid_grant"
+    assert (await redeem(scene, site, told["wx_code"])).json["error"] == "invalid_grant"
 
 
 async def test_a_code_is_worth_nothing_once_the_person_has_logged_out(scene: Scene, site: Site) -> None:
@@ -117,7 +118,7 @@ async def test_a_code_is_worth_nothing_once_the_person_has_logged_out(scene: Sce
     told = await log_in(scene, site, browser)
     await browser.get(scene.world.url("/login/logout"))
     await browser.press()
-    assert (await redeem(scene, told["wx_code"])).json["error"] == "invalid_grant"
+    assert (await redeem(scene, site, told["wx_code"])).json["error"] == "invalid_grant"
 
 
 async def test_whoever_cannot_prove_to_be_a_client_is_told_nothing(scene: Scene, site: Site) -> None:
@@ -127,15 +128,15 @@ async def test_whoever_cannot_prove_to_be_a_client_is_told_nothing(scene: Scene,
     await realms.put_realm(replace(scene.realm, name="others"))
     await realms.put_client(stranger)
     code = (await log_in(scene, site))["wx_code"]
-    wrong = await redeem(scene, code, client_id=scene.client.id, client_secret="wxcs_" + "x" * 43)
+    wrong = await redeem(scene, site, code, client_id=scene.client.id, client_secret="wxcs_" + "x" * 43)
     assert (wrong.status, wrong.json["error"]) == (401, "invalid_client")
-    assert (await redeem(scene, code, client_id="wxcl_nobody", client_secret="x")).status == 401
-    assert (await redeem(scene, code, client_id=scene.client.id)).status == 401
-    assert (await redeem(scene, "", scene.client)).json["error"] == "invalid_request"
+    assert (await redeem(scene, site, code, client_id="wxcl_nobody", client_secret="x")).status == 401
+    assert (await redeem(scene, site, code, client_id=scene.client.id)).status == 401
+    assert (await redeem(scene, site, "", scene.client)).json["error"] == "invalid_request"
     # All of this came before the code, which is as good as new.
-    assert (await redeem(scene, code)).status == 200
+    assert (await redeem(scene, site, code)).status == 200
     code = (await log_in(scene, site))["wx_code"]
-    assert (await redeem(scene, code, stranger)).json["error"] == "invalid_grant"
+    assert (await redeem(scene, site, code, stranger)).json["error"] == "invalid_grant"
     refused = await metric(scene.world, "wxgate_login_pages_total", page="redeem", result="invalid_client")
     assert refused == before + 3
 
@@ -143,34 +144,81 @@ async def test_whoever_cannot_prove_to_be_a_client_is_told_nothing(scene: Scene,
 async def test_a_code_bound_to_a_challenge_needs_its_verifier(scene: Scene, site: Site) -> None:
     for verifier, status in ((VERIFIER, 200), ("w" * 43, 400), ("", 400)):
         told = await log_in(scene, site, code_challenge=CHALLENGE, code_challenge_method="S256")
-        answer = await redeem(scene, told["wx_code"], **({"code_verifier": verifier} if verifier else {}))
+        answer = await redeem(scene, site, told["wx_code"], code_verifier=verifier)
         assert answer.status == status, verifier
+    # It stands for the address.
+    told = await log_in(scene, site, code_challenge=CHALLENGE)
+    answer = await redeem(scene, site, told["wx_code"], return_to="", code_verifier=VERIFIER)
+    assert answer.status == 200
     # To send a verifier where none is due is a downgrade in disguise.
     told = await log_in(scene, site)
-    assert (await redeem(scene, told["wx_code"], code_verifier=VERIFIER)).status == 400
+    assert (await redeem(scene, site, told["wx_code"], code_verifier=VERIFIER)).status == 400
 
 
 async def test_a_client_without_a_secret_needs_a_challenge(scene: Scene, site: Site) -> None:
     public = replace(scene.client, id="wxcl_public000000000", secret_hash=None)
     await scene.world.node.store.login.realms.put_client(public)
     told = await log_in(scene, site)
-    assert (await redeem(scene, told["wx_code"], client_id=public.id)).status == 400
+    assert (await redeem(scene, site, told["wx_code"], client_id=public.id)).status == 400
     told = await log_in(scene, site, code_challenge=CHALLENGE, client_id=public.id)
-    assert (await redeem(scene, told["wx_code"], client_id=public.id, code_verifier=VERIFIER)).status == 200
+    assert (
+        await redeem(scene, site, told["wx_code"], client_id=public.id, code_verifier=VERIFIER)
+    ).status == 200
 
 
 async def test_a_code_for_one_client_is_no_other_clients(scene: Scene, site: Site) -> None:
     other = replace(scene.client, id="wxcl_other0000000000")
     await scene.world.node.store.login.realms.put_client(other)
     told = await log_in(scene, site, client_id=other.id)
-    assert (await redeem(scene, told["wx_code"])).json["error"] == "invalid_grant"
+    assert (await redeem(scene, site, told["wx_code"])).json["error"] == "invalid_grant"
     told = await log_in(scene, site, client_id=other.id)
-    assert (await redeem(scene, told["wx_code"], other)).status == 200
+    assert (await redeem(scene, site, told["wx_code"], other)).status == 200
 
 
 async def test_a_code_is_only_for_the_address_the_login_was_for(scene: Scene, site: Site) -> None:
     told = await log_in(scene, site)
-    assert (await redeem(scene, told["wx_code"], return_to=site.url)).json["error"] == "invalid_grant"
+    assert (await redeem(scene, site, told["wx_code"], return_to=site.url)).json["error"] == "invalid_grant"
+
+
+async def test_a_code_that_a_visitor_brought_to_one_site_logs_nobody_in_at_another(
+    scene: Scene, site: Site
+) -> None:
+    """Whoever runs another site of the realm has its visitors' codes, and can come back to ours with them."""
+    told = await log_in(scene, site)
+    elsewhere = replace(site, back="http://other.localhost/wechat")
+    assert (await redeem(scene, elsewhere, told["wx_code"])).json["error"] == "invalid_grant"
+    told = await log_in(scene, site)
+    careless = await redeem(scene, site, told["wx_code"], return_to="")
+    assert (careless.status, careless.json["error"]) == (400, "invalid_request")
+    assert (await redeem(scene, site, told["wx_code"])).status == 200
+
+
+async def test_a_client_is_told_nicknames_only_with_the_scope_for_them(scene: Scene, site: Site) -> None:
+    plain = replace(scene.client, id="wxcl_plain0000000000", scopes=frozenset({"openid"}))
+    await scene.world.node.store.login.realms.put_client(plain)
+    browser = scene.wechat(await scene.person("小红"))
+    await browser.get(scene.start("shop", site.back, mode="consent"))
+    page = await browser.press("allow")
+    known = (await redeem(scene, site, page.query["wx_code"], plain)).json
+    assert set(known) == {"sub", "auth_time", "acr", "amr"}
+
+
+async def test_only_those_who_fail_to_be_a_client_are_asked_to_wait(scene: Scene, site: Site) -> None:
+    client = replace(scene.client, id="wxcl_busy00000000000")
+    await scene.world.node.store.login.realms.put_client(client)
+    junk = "wxc_" + "j" * 43
+    # Visitors bring a server as many codes of no worth as they please.
+    answers = await asyncio.gather(*(redeem(scene, site, junk, client) for _ in range(2 * FAILURES)))
+    assert {answer.status for answer in answers} == {400}
+    assert (await redeem(scene, site, (await log_in(scene, site))["wx_code"], client)).status == 200
+    wrong = {"client_id": client.id, "client_secret": "wxcs_" + "x" * 43}
+    answers = await asyncio.gather(*(redeem(scene, site, junk, **wrong) for _ in range(3 * FAILURES)))
+    assert {answer.status for answer in answers} == {401, 429}
+    told = next(answer for answer in answers if answer.status == 429)
+    assert told.json["error"] == "too_many"
+    assert int(told.headers["Retry-After"]) >= 1
+    # Another application of the same address is not held up.
+    assert (await redeem(scene, site, (await log_in(scene, site))["wx_code"])).status == 200
 
 
 async def test_a_client_with_its_own_names_for_people_gets_those_and_none_of_wechats(
@@ -181,8 +229,8 @@ async def test_a_client_with_its_own_names_for_people_gets_those_and_none_of_wec
     )
     await scene.world.node.store.login.realms.put_client(private)
     browser = scene.wechat(await scene.person())
-    usual = (await redeem(scene, (await log_in(scene, site, browser))["wx_code"])).json
-    own = (await redeem(scene, (await log_in(scene, site, browser))["wx_code"], private)).json
+    usual = (await redeem(scene, site, (await log_in(scene, site, browser))["wx_code"])).json
+    own = (await redeem(scene, site, (await log_in(scene, site, browser))["wx_code"], private)).json
     assert own["sub"] != usual["sub"]
     assert "wechat_openid" in usual
     assert not [name for name in own if name.startswith("wechat_")]

@@ -1,6 +1,7 @@
 """What the provider answers to programs: JSON that nobody keeps, and errors in the specifications' words."""
 
 import json
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
@@ -16,6 +17,7 @@ from wxgate.errors import (
     MalformedPush,
     OAuthRefused,
     PushTooLarge,
+    TooManyAttempts,
     told,
 )
 from wxgate.login.oidc.requests import Parameters
@@ -92,6 +94,10 @@ def in_json(answer: Answer, count: Count, issuer: Callable[[Request], str]) -> E
             count("invalid_request")
             status = 413 if isinstance(error, PushTooLarge) else 400
             return as_json({"error": "invalid_request", "error_description": str(error)}, status)
+        except TooManyAttempts as error:
+            count("too_many")
+            wait = {"Retry-After": str(math.ceil(error.retry_after))}
+            return as_json({"error": "too_many", "error_description": str(error)}, error.status_hint, wait)
         except GatewayError as error:
             log.warning("oidc.unavailable", path=request.url.path, **told(error))
             count("temporarily_unavailable")
