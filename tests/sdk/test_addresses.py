@@ -39,6 +39,11 @@ def test_a_path_of_this_site_stays(text: str) -> None:
     assert safe_path(text) == text
 
 
+def test_of_a_long_address_the_page_is_remembered() -> None:
+    assert safe_path("/orders?q=" + "x" * 1000) == "/orders"
+    assert safe_path("//evil.example?q=" + "x" * 1000) == "/"
+
+
 def test_a_page_is_known_by_its_referer() -> None:
     origin = "https://shop.example"
     assert path_of("https://shop.example/cart?x=1", origin) == "/cart?x=1"

@@ -145,6 +145,16 @@ def test_tabs_do_not_disturb_each_other_and_old_attempts_make_room(site: Site) -
     assert visitor.returns(**site.issuer.arrive(sent[0])).location == "/", "forgotten, but logged in by now"
 
 
+def test_attempts_from_long_addresses_leave_room_in_the_header(site: Site) -> None:
+    visitor = site.visitor(DESKTOP)
+    for number in range(5):
+        page = f"/{number}" + "a" * 990
+        sent = visitor.opens(page, REQUIRED).location
+        visitor.waits(seconds=1)
+        assert len(visitor.cookie_header) < 3200
+    assert visitor.returns(**site.issuer.arrive(sent)).location == page
+
+
 def test_back_and_reload_of_the_callback_end_where_the_login_ended(site: Site) -> None:
     visitor = site.visitor()
     arrived = site.issuer.arrive(visitor.opens("/wechat/login?return_to=/cart").location)

@@ -3,6 +3,7 @@
 from urllib.parse import quote, urlsplit
 
 LONGEST = 1000
+"""It is kept in a cookie. Of a longer address the path is kept, without its query."""
 
 
 def safe_path(text: str, otherwise: str = "/") -> str:
@@ -10,6 +11,8 @@ def safe_path(text: str, otherwise: str = "/") -> str:
 
     Browsers read `//host` and `/\\host` as another site, and drop tabs and line ends before they look.
     """
+    if len(text) > LONGEST:
+        text = text.partition("?")[0].partition("#")[0]
     if not text.startswith("/") or len(text) > LONGEST or not text.isascii():
         return otherwise
     if "\\" in text or any(ord(sign) <= 0x20 or ord(sign) == 0x7F for sign in text):

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 ATTEMPT_KEPT = timedelta(minutes=15)
 """A little longer than the gateway keeps one: who scans late shall hear it from the gateway."""
 
-MOST_ATTEMPTS = 5
+MOST_ATTEMPTS, MOST_BYTES = 5, 3000
+"""How many attempts a browser keeps, and how long their cookies may be together: servers refuse every request
+whose cookies have more than 8 KB, and the visitor could do nothing about it."""
+
 HOPS_COUNTED = timedelta(seconds=60)
 REFUSAL_KEPT = timedelta(minutes=10)
 
@@ -123,10 +126,14 @@ class Kept:
     def put_attempt(self, attempt: Attempt) -> None:
         """Keep an attempt beside the others, so that tabs do not disturb each other; the oldest make room."""
         name = self._names.attempts + attempt.mark
+        sealed = self._sealer.seal(attempt.written(), name)
         others = [one for one in self._cookies if one.startswith(self._names.attempts) and one != name]
-        for one in sorted(others, key=self._begun)[: max(0, len(others) - MOST_ATTEMPTS + 1)]:
-            self.jar.drop(one)
-        self.jar.put(name, self._sealer.seal(attempt.written(), name), ATTEMPT_KEPT)
+        room = MOST_BYTES - len(name) - len(sealed)
+        for place, one in enumerate(sorted(others, key=self._begun, reverse=True), start=2):
+            room -= len(one) + len(self._cookies[one])
+            if place > MOST_ATTEMPTS or room < 0:
+                self.jar.drop(one)
+        self.jar.put(name, sealed, ATTEMPT_KEPT)
 
     def attempt(self, state: str, now: datetime) -> Attempt | None:
         """Return the attempt of a state, if it was begun in this browser and not too long ago."""
