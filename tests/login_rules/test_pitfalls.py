@@ -500,6 +500,31 @@ async def test_p20_a_silent_login_is_not_taken_for_a_strong_one(scene: Scene) ->
     assert strong.claims["sub"] == silent.claims["sub"]
 
 
+async def test_p20_a_consent_of_the_one_is_not_the_others(scene: Scene) -> None:
+    """Where only the presence is gone people are asked silently; whoever else comes back is asked openly."""
+    browser = scene.wechat(await scene.person("小明"))
+    consent = scene.start("shop", WHO + REALM, mode="consent")
+    await browser.get(consent)
+    first = (await browser.press("allow")).json
+    browser.kill_wechat()
+    assert (await browser.get(consent)).json["acr"] == "urn:wxgw:consent"
+    browser.switch_account(await scene.person("小红"))
+    page = await browser.get(consent)
+    assert path_of(page) == "/connect/oauth2/authorize"
+    second = (await browser.press("allow")).json
+    assert (second["acr"], second["name"], second["sub"] != first["sub"]) == (
+        "urn:wxgw:consent",
+        "小红",
+        True,
+    )
+    # Without a page the client is told who it is, and how little that is worth.
+    party = await join(scene)
+    await party.log_in(browser, acr_values="urn:wxgw:consent", login_hint="app:shop")
+    browser.switch_account(await scene.person("小刚"))
+    third = await party.log_in(browser, acr_values="urn:wxgw:consent", login_hint="app:shop", prompt="none")
+    assert third.claims["acr"] == "urn:wxgw:silent"
+
+
 async def test_p21_an_account_that_takes_its_authorization_back_is_named_and_told_of(scene: Scene) -> None:
     account = await authorized_account(scene.world, nick_name="已取消的店")
     realms = scene.world.node.store.login.realms

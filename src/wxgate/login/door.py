@@ -17,7 +17,7 @@ from wxgate.login.browsers import Entrance, Obstacle, choose
 from wxgate.login.entering import Entering
 from wxgate.login.ports import Identities, Realms
 from wxgate.login.records import Acr, Mode, Realm, Session
-from wxgate.login.returning import Returned, Returning
+from wxgate.login.returning import Returned, Returning, enough_for
 from wxgate.login.scan_entering import ScanEntrance
 from wxgate.login.sessions import Terms, Verdict, judge
 from wxgate.login.starting import Begun, Starter
@@ -80,7 +80,9 @@ class Door:
         if isinstance(entrance, Obstacle):
             return _blocked(demand, entrance)
         if session is not None and verdict is Verdict.SILENT_HOP:
-            entrance = silent_entrance(entrance, demand, session)
+            asked, entrance = entrance, silent_entrance(entrance, demand, session)
+            if entrance is not asked and Prompt.NONE not in demand.prompt:
+                demand = replace(demand, goal=enough_for(session, demand.goal))
         most = MOST_LOOPS if session is None else MOST_LOOPS_WITH_SESSION
         if (kept := held_back(realm, demand, visitor, entrance, most)) is not None:
             return kept

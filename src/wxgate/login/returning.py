@@ -5,7 +5,7 @@ The answer is always a redirect. The address that it answers holds a code, so no
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -13,10 +13,10 @@ import structlog
 from wxgate.clock import Clock
 from wxgate.errors import StorageError
 from wxgate.login.attempts import LEASE, POLL_SECONDS, WAIT_SECONDS, Step, judge_callback, may_restart
-from wxgate.login.entering import Entering
+from wxgate.login.entering import Entered, Entering
 from wxgate.login.finishing import CANCELLED, REFUSALS, SNAPSHOT, Finisher, Places
 from wxgate.login.ports import Attempts, Realms
-from wxgate.login.records import ACR_OF, App, Attempt, Mode, Outcome, Purpose
+from wxgate.login.records import ACR_OF, App, Attempt, Goal, Mode, Outcome, Purpose, Session
 from wxgate.login.sessions import Terms, Verdict, judge
 from wxgate.login.starting import Starter
 from wxgate.login.telling import Listener
@@ -29,6 +29,10 @@ log = structlog.get_logger("wxgate.login")
 
 DENIED = "authdeny"
 """What some of WeChat's clients send for a code when a person says no."""
+
+
+ENOUGH_FOR = "enough_for"
+"""What a goal's data calls the only session for which a silent answer is enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,8 @@ class Returning:
         if proof.snapshot:
             return await self._refuse(attempt, SNAPSHOT)
         entered = await self._entering.enter(realm, proof, visitor, self._clock.now())
+        if not is_enough(attempt.goal, entered.session):
+            return await self._ask_openly(attempt, app, visitor, entered)
         location = await self._finishers[attempt.goal.purpose].arrived(attempt.goal, entered.session)
         await self._finish(attempt, Outcome("session", location, entered.session_id, entered.presence))
         return Leave(location, entered.cookies)
@@ -162,6 +168,15 @@ class Returning:
         answer = await self._restart(attempt, app, visitor)
         await self._finish(attempt, Outcome("restarted", answer.url))
         return answer
+
+    async def _ask_openly(self, attempt: Attempt, app: App, visitor: Visitor, entered: Entered) -> Leave:
+        """Ask for the consent after all: somebody else has come back than who had given it."""
+        goal = replace(attempt.goal, data={k: v for k, v in attempt.goal.data.items() if k != ENOUGH_FOR})
+        begun = await self._starter.begin(
+            app, Mode.CONSENT, goal, visitor, restarts=attempt.restarts, lang=goal.data.get("lang", "")
+        )
+        await self._finish(attempt, Outcome("restarted", begun.url))
+        return Leave(begun.url, replace(entered.cookies, browser_key=begun.cookies.browser_key))
 
     async def _refuse(self, attempt: Attempt, why: str) -> Leave:
         location = await self._without(attempt, why)
@@ -221,7 +236,8 @@ class Returning:
         terms = Terms(app=app.name, acr=ACR_OF[attempt.mode])
         verdict = judge(session, held, visitor.browser, realm.limits, terms, now)
         # An older session is not what was asked for: it may have been there when a fresh proof was wanted.
-        if session is not None and verdict is Verdict.GO and session.proved_at >= attempt.started_at:
+        fresh = session is not None and session.proved_at >= attempt.started_at
+        if session is not None and verdict is Verdict.GO and fresh and is_enough(attempt.goal, session):
             return Leave(await self._finishers[attempt.goal.purpose].arrived(attempt.goal, session))
         if held.logged_out or not may_restart(attempt):
             return Leave(await self._without(attempt, Failure.EXPIRED_CODE))
@@ -232,3 +248,13 @@ class Returning:
             app, attempt.mode, attempt.goal, visitor, restarts=attempt.restarts + 1
         )
         return Leave(begun.url, begun.cookies)
+
+
+def enough_for(session: Session, goal: Goal) -> Goal:
+    """Note that a silent answer is enough for this session only: it has proved more than silence does."""
+    return replace(goal, data={**goal.data, ENOUGH_FOR: session.sid})
+
+
+def is_enough(goal: Goal, session: Session) -> bool:
+    """Tell whether a session is what the goal takes, where it takes one only."""
+    return goal.data.get(ENOUGH_FOR, session.sid) == session.sid
