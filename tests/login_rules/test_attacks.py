@@ -19,6 +19,7 @@ from tests.login_rules.visits import (
     another_realm,
     by_code,
     call_back,
+    later,
     live,
     path_of,
     session_of,
@@ -279,7 +280,7 @@ async def test_a_state_that_was_tampered_with_finds_nothing(scene: Scene) -> Non
             f"/login/wechat/callback?{asked}", User_Agent=WECHAT, Cookie=begun.cookie
         )
         assert (answer.status, path_of(answer.location)) == (303, "/login/ended/unknown"), other
-    await scene.world.advance(timedelta(minutes=10, seconds=1))
+    await later(scene, timedelta(minutes=10, seconds=1))
     late = await call_back(scene, begun)
     assert path_of(late.location) == "/connect/oauth2/authorize"
     assert await live(scene) == before
@@ -354,7 +355,7 @@ async def test_a_code_is_good_for_its_client_its_address_and_a_minute(scene: Sce
     assert (await redeem(party, await code_of(party, browser), redirect_uri=wrong)).error == "invalid_grant"
     assert (await redeem(party, await code_of(party, browser), redirect_uri=None)).error == "invalid_grant"
     late = await code_of(party, browser)
-    await scene.world.advance(timedelta(seconds=61))
+    await later(scene, timedelta(seconds=61))
     assert (await redeem(party, late)).error == "invalid_grant"
 
 

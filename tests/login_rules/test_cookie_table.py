@@ -11,7 +11,7 @@ import pytest
 from starlette.responses import Response
 
 from tests.login.scene import REALM, Scene
-from tests.login_rules.visits import WHO, another_realm, by_code, live, path_of, session_of, visit
+from tests.login_rules.visits import WHO, another_realm, by_code, later, live, path_of, session_of, visit
 from tests.pushing import metric
 from tests.server.oidc.party import join
 from wxgate.login.values import make_browser_key, make_presence, make_session_id
@@ -100,7 +100,7 @@ async def test_a_switch_that_leaves_the_presence_is_noticed_after_recheck_after(
     browser, first = await logged_in(scene)
     browser.user = await scene.person("小红")
     assert (await visit(scene, browser)).sub == first
-    await scene.world.advance(scene.realm.limits.recheck_after)
+    await later(scene, scene.realm.limits.recheck_after)
 
     again = await visit(scene, browser)
 
@@ -151,8 +151,7 @@ async def test_quitting_an_ordinary_browser_loses_presence_and_costs_nothing(sce
     again = await visit(scene, browser, "site")
 
     assert (again.sub, len(again.page.hops)) == (sub, 2)
-    await scene.world.advance(scene.realm.limits.recheck_after * 2)
-    await scene.world.push_ticket()
+    await later(scene, scene.realm.limits.recheck_after * 2)
     assert (await visit(scene, browser, "site")).sub == sub
 
 
@@ -219,8 +218,7 @@ async def test_a_session_that_is_gone_or_expired_is_asked_for_silently(scene: Sc
     browser.jar.remove("wxs-shops")
     again = await visit(scene, browser)
     assert (again.asked, again.sub) == (1, sub)
-    await scene.world.advance(scene.realm.limits.idle + timedelta(minutes=1))
-    await scene.world.push_ticket()
+    await later(scene, scene.realm.limits.idle + timedelta(minutes=1))
     again = await visit(scene, browser)
     assert (again.asked, again.sub) == (1, sub)
     assert again.page.status == 200
@@ -277,9 +275,9 @@ async def test_a_mini_programs_web_view_is_asked_like_wechat(scene: Scene) -> No
 async def test_a_session_whose_last_proof_is_old_is_proved_again_silently(scene: Scene) -> None:
     browser, sub = await logged_in(scene)
     before = await session_of(scene, browser)
-    await scene.world.advance(scene.realm.limits.recheck_after - timedelta(minutes=1))
+    await later(scene, scene.realm.limits.recheck_after - timedelta(minutes=1))
     assert (await visit(scene, browser)).asked == 0
-    await scene.world.advance(timedelta(minutes=2))
+    await later(scene, timedelta(minutes=2))
     told = await browser.fetch(scene.world.url(WHO + REALM))
     assert (told.status, told.json["error"]) == (401, "reauth_required")
     again = await visit(scene, browser)
@@ -293,7 +291,7 @@ async def test_a_session_whose_last_proof_is_old_is_proved_again_silently(scene:
 async def test_a_sensitive_action_can_ask_for_a_proof_of_the_last_five_minutes(scene: Scene) -> None:
     browser, sub = await logged_in(scene)
     assert (await visit(scene, browser, max_age="300")).asked == 0
-    await scene.world.advance(timedelta(minutes=6))
+    await later(scene, timedelta(minutes=6))
     assert (await visit(scene, browser)).asked == 0
     again = await visit(scene, browser, max_age="300")
     assert (again.asked, again.sub) == (1, sub)
@@ -310,7 +308,7 @@ async def test_where_no_session_cookie_stays_two_hops_end_on_a_page_and_no_loop(
     assert asked == 2
     assert seen.page.status == 400
     assert "Cookie" in seen.page.words
-    await scene.world.advance(timedelta(seconds=61))
+    await later(scene, timedelta(seconds=61))
     assert (await visit(scene, browser)).asked == 1
 
 

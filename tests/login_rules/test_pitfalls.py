@@ -29,6 +29,7 @@ from tests.login_rules.visits import (
     by_code,
     call_back,
     exchanges,
+    later,
     live,
     path_of,
     session_of,
@@ -42,7 +43,7 @@ from wxgate.login.attempts import Step
 from wxgate.login.browsers import Browser as Kind
 from wxgate.login.browsers import browser_of
 from wxgate.login.finishing import REFUSALS
-from wxgate.login.records import App, AppKind, Realm
+from wxgate.login.records import App, AppKind, Realm, SessionLimits
 from wxgate.logs import configure_logs
 from wxgate.secret import AuthorizerToken, ComponentToken, UserToken
 from wxgate.server.login.pages import STATUS
@@ -174,7 +175,7 @@ async def test_p05_back_and_reload_end_well_whenever(scene: Scene) -> None:
     [callback] = [hop for hop in seen.page.hops if "/login/wechat/callback" in hop]
     redeemed = await exchanges(scene)
     assert (await browser.get(callback)).json["sub"] == seen.sub
-    await scene.world.advance(timedelta(seconds=61))
+    await later(scene, timedelta(seconds=61))
     assert (await browser.get(callback)).json["sub"] == seen.sub
     assert await exchanges(scene) == redeemed
     browser.jar.remove("wxs-shops")
@@ -225,11 +226,11 @@ async def test_p07_who_shows_somebody_elses_code_gets_no_login_by_it(scene: Scen
     # Nor has a browser that only knows what is on the screen.
     assert (await Screen(thief, screen.page).redeem()).status == 409
     assert (await screen.redeem()).status == 200
-    await scene.world.advance(timedelta(seconds=61))
+    await later(scene, timedelta(seconds=61))
     assert (await screen.redeem()).status == 409
     late = await show(scene)
     await scan(scene, victim, scene.shop)
-    await scene.world.advance(timedelta(minutes=5))
+    await later(scene, timedelta(minutes=5))
     assert (await late.state(), (await late.redeem()).status) == ("expired", 409)
 
 
@@ -396,16 +397,17 @@ async def test_p14_prompt_none_never_shows_a_page(scene: Scene) -> None:
 
 
 async def test_p15_a_session_slides_ends_for_good_and_is_new_at_every_login(scene: Scene) -> None:
-    limits = replace(scene.realm.limits, recheck_after=timedelta(days=90))
+    usual = SessionLimits()
+    assert (usual.idle, usual.absolute) == (timedelta(days=7), timedelta(days=30))
+    limits = SessionLimits(timedelta(hours=7), timedelta(hours=30), recheck_after=timedelta(days=9))
     await another_realm(scene, "p15", limits=limits)
     browser = scene.wechat(await scene.person())
     await visit(scene, browser, "p15", realm="p15")
     first = await session_of(scene, browser, "p15")
     for _ in range(4):
-        await scene.world.advance(timedelta(days=6))
+        await later(scene, timedelta(hours=6))
         assert (await visit(scene, browser, "p15", realm="p15")).asked == 0
-    await scene.world.advance(timedelta(days=6, hours=1))
-    await scene.world.push_ticket()
+    await later(scene, timedelta(hours=6, minutes=1))
     assert (await visit(scene, browser, "p15", realm="p15")).asked == 1
     second = await session_of(scene, browser, "p15")
     assert first is not None

@@ -1,6 +1,7 @@
 """What a test sees of one visit: who the page takes somebody for, and how often WeChat was asked."""
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 from tests.harness import Fetched
@@ -95,6 +96,16 @@ async def live(scene: Scene, realm: str = REALM) -> int:
     """Count the live sessions of a realm."""
     now = scene.world.clock.now()
     return len(await scene.world.node.store.login.sessions.live(realm, now=now, limit=1000))
+
+
+async def later(scene: Scene, by: timedelta) -> None:
+    """Let time pass as it does: WeChat pushes tickets all along, so that none is ever too old."""
+    while by > timedelta():
+        await scene.world.push_ticket()
+        step = min(by, timedelta(hours=8))
+        await scene.world.advance(step)
+        by -= step
+    await scene.world.push_ticket()
 
 
 async def another_realm(scene: Scene, name: str, **fields: object) -> tuple[Realm, App]:
