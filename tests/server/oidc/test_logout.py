@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import aiohttp
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
@@ -78,6 +80,25 @@ async def test_a_form_of_another_site_ends_nothing(scene: Scene, party: Party) -
     assert (page.status, urlsplit(page.url).path) == (200, f"/oidc/{REALM}/logout")
 
     assert await works(party, found.token)
+
+
+async def test_an_id_token_from_a_log_ends_nobody_elsewhere(scene: Scene, party: Party) -> None:
+    person = await scene.person()
+    first = await party.log_in(scene.wechat(person))
+    second = await party.log_in(scene.wechat(person))
+    form = {"csrf": "a guess", "all": "1", "id_token_hint": first.token["id_token"]}
+    async with aiohttp.ClientSession() as stranger:
+        await stranger.post(party.metadata["end_session_endpoint"], data=form)
+    assert (await works(party, first.token), await works(party, second.token)) == (False, True)
+
+    await scene.world.advance(timedelta(hours=13))
+    later = await party.log_in(scene.wechat(person))
+    old = second.token["id_token"]
+    await log_out(party, scene.wechat(await scene.person()), id_token_hint=old)
+    live = await scene.world.node.store.login.sessions.by_sid(second.claims["sid"])
+    assert live is not None
+    assert live.ended_at is None
+    assert await works(party, later.token)
 
 
 async def test_nobody_is_sent_to_an_address_that_is_not_registered(scene: Scene, party: Party) -> None:

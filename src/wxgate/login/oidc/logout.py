@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,15 +10,26 @@ from wxgate.errors import OAuthRefused
 from wxgate.login.oidc.requests import LONGEST_STATE, Parameters
 from wxgate.login.records import Client
 
+HINT_GOOD_FOR = timedelta(hours=12)
+"""How old an ID token may be that ends a session by itself, where the browser shows none."""
+
 
 @dataclass(frozen=True, slots=True)
 class LogoutRequest:
-    """What a client asks for: `sid` is the session of its ID token, `next` where the browser goes then."""
+    """What a client asks for: `sid` is the session of its ID token, `next` where the browser goes then.
+
+    `hinted_at` is when that token was made.
+    """
 
     client: Client | None
     sid: str | None
     next: str | None
     lang: str | None
+    hinted_at: int = 0
+
+    def names_session(self, now: datetime) -> bool:
+        """Tell whether the ID token alone says which session ends: it is an ID token of today."""
+        return self.sid is not None and self.hinted_at >= (now - HINT_GOOD_FOR).timestamp()
 
     def ends_without_asking(self, sid: str | None) -> bool:
         """Tell whether the session at the browser is ended at once: the client has shown that it is its own.
@@ -51,9 +63,13 @@ def read_logout(
     state = parameters.get("state")
     if state is not None and len(state) > LONGEST_STATE:
         raise OAuthRefused("invalid_request", f"state is longer than {LONGEST_STATE} characters")
-    sid = claims.get("sid")
+    sid, made_at = claims.get("sid"), claims.get("iat")
     return LogoutRequest(
-        client, sid if isinstance(sid, str) else None, _next(target, state), parameters.get("ui_locales")
+        client,
+        sid if isinstance(sid, str) else None,
+        _next(target, state),
+        parameters.get("ui_locales"),
+        made_at if isinstance(made_at, int) else 0,
     )
 
 

@@ -56,7 +56,7 @@ class People:
         self._front = front
         self._login = front.login
         self._oidc = front.login.oidc
-        self._requests = AuthorizationRequests(self._oidc)
+        self._requests = AuthorizationRequests(self._oidc, front.node.clock)
         self._starts = Limiter(STARTS_PER_ADDRESS, SECONDS)
 
     def routes(self) -> list[Route]:
@@ -176,12 +176,14 @@ class People:
         *,
         everywhere: bool = False,
     ) -> Outcome:
-        if session is None and asked.sid is not None:
+        held = session
+        if session is None and asked.names_session(self._front.node.clock.now()):
             # The cookie may be gone already; the ID token says just as well which session is meant.
-            session = await self._oidc.store.sessions.by_sid(asked.sid)
+            session = await self._oidc.store.sessions.by_sid(asked.sid or "")
         ended = [await self._login.endings.end(session, BY_HAND)] if session is not None else []
-        if session is not None and everywhere:
-            ended += await self._login.endings.end_all(realm.name, session.sub, BY_HAND)
+        # Old ID tokens lie about in logs: only whoever has the session itself, and alive, ends the others.
+        if held is not None and any(ended) and everywhere:
+            ended += await self._login.endings.end_all(realm.name, held.sub, BY_HAND)
         for one in filter(None, ended):
             self._login.listener.session(one.realm, "ended")
         gone = f"{self._front.base}{LOGGED_OUT}?{urlencode({'realm': realm.name})}"
