@@ -7,7 +7,8 @@ import pytest
 
 from tests.login.test_sessions import SESSION
 from wxgate.login.browsers import Browser, Entrance, Obstacle
-from wxgate.login.door import held_back, least_acr, silent_entrance, wanted_app
+from wxgate.login.door import held_back, silent_entrance, wanted_app
+from wxgate.login.proofs import least_acr
 from wxgate.login.records import Acr, App, AppKind, Goal, Mode, Purpose, Realm
 from wxgate.login.visits import Demand, Held, Page, Prompt, Refuse, Show, Visitor
 

@@ -16,6 +16,7 @@ from wxgate.errors import NotFound
 from wxgate.login.browsers import Entrance, Obstacle, choose
 from wxgate.login.entering import Entering
 from wxgate.login.ports import Identities, Realms
+from wxgate.login.proofs import is_strong, least_acr
 from wxgate.login.records import Acr, Mode, Realm, Session
 from wxgate.login.returning import Returned, Returning, enough_for
 from wxgate.login.scan_entering import ScanEntrance
@@ -208,18 +209,7 @@ def wanted_app(demand: Demand, entrance: Entrance | Obstacle, session: Session |
     return entrance.app.name if isinstance(entrance, Entrance) else None
 
 
-def least_acr(demand: Demand) -> Acr | None:
-    """Return how strong a proof is asked for; whoever asks for a consent does not want a silent one."""
-    if demand.mode is Mode.CONSENT and not _is_strong(demand.acr):
-        return Acr.CONSENT
-    return demand.acr
-
-
 def _asks_consent(demand: Demand) -> bool:
     """Tell whether WeChat has to ask; a nickname is no reason to where nothing may be shown."""
     named = demand.profile and Prompt.NONE not in demand.prompt
-    return named or Prompt.CONSENT in demand.prompt or _is_strong(least_acr(demand))
-
-
-def _is_strong(acr: Acr | None) -> bool:
-    return acr is not None and not Acr.SILENT.satisfies(acr)
+    return named or Prompt.CONSENT in demand.prompt or is_strong(least_acr(demand))

@@ -29,6 +29,7 @@ from wxgate.login.oidc.claims import Login, person
 from wxgate.login.oidc.subjects import Subjects
 from wxgate.login.oidc.terms import ScopeName
 from wxgate.login.ports import Codes, Sessions
+from wxgate.login.proofs import proof_for
 from wxgate.login.records import Client, Goal, LoginCode, Purpose, Session
 from wxgate.login.values import Random, base62, make_code
 from wxgate.secret import Secret, equal, fingerprint
@@ -43,6 +44,9 @@ LONGEST = {"state": 512, "nonce": 256}
 
 OURS = frozenset({"wx_code", "wx_result", "error", "error_description"})
 """What we put into an address: old ones in it are taken out, so that an answer is never there twice."""
+
+REDEEMING = ("return_to", "nonce", "code_challenge")
+"""What the redeeming of a code must fit, or is told."""
 
 PAGES = frozenset({"snapshot", "interaction_required"})
 
@@ -206,12 +210,13 @@ class Handover:
         if reason := _misfit(kept, client, verifier, return_to):
             raise OAuthRefused("invalid_grant", reason)
         session = await self._sessions.by_sid(kept.sid)
+        login = Login.of_data(kept.sub, kept.sid, kept.data)
         subject = await self._subjects.load(kept.realm, kept.sub)
         if session is None or session.ended_at is not None or subject is None:
             raise OAuthRefused("invalid_grant", "the session has ended meanwhile")
         sub = await self._subjects.told_to(client, subject.sub)
         scope = client.scopes & {ScopeName.PROFILE, ScopeName.WECHAT}
-        told = person(Login.of_session(session), subject, sub, scope)
+        told = person(login, subject, sub, scope)
         return told | ({"nonce": kept.data["nonce"]} if "nonce" in kept.data else {})
 
     async def _code(self, wish: Mapping[str, str], session: Session) -> str:
@@ -225,7 +230,7 @@ class Handover:
             sub=session.sub,
             sid=session.sid,
             family=base62(self._random, 22),
-            data={name: wish[name] for name in ("return_to", "nonce", "code_challenge") if name in wish},
+            data=_login(wish, session).data() | {name: wish[name] for name in REDEEMING if name in wish},
             issued_at=now,
             expires_at=now + GOOD_FOR,
         )
@@ -237,7 +242,7 @@ class Handover:
         subject = await self._subjects.load(session.realm, session.sub)
         if subject is None:
             raise LookupError("a session without a subject")
-        claims = person(Login.of_session(session), subject, subject.sub, frozenset({ScopeName.PROFILE}))
+        claims = person(_login(wish, session), subject, subject.sub, frozenset({ScopeName.PROFILE}))
         claims |= {
             "aud": site_of(wish["return_to"]),
             "iat": int(now.timestamp()),
@@ -246,6 +251,11 @@ class Handover:
         }
         claims |= {"nonce": wish["nonce"]} if "nonce" in wish else {}
         return await self._signer.sign(session.realm, claims, typ=RESULT_TYPE)
+
+
+def _login(wish: Mapping[str, str], session: Session) -> Login:
+    """Tell of a session by the proof that the application asked for."""
+    return Login.of_session(session, proof_for(wish, session))
 
 
 def _misfit(code: LoginCode, client: Client, verifier: str, return_to: str) -> str:

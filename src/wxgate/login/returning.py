@@ -17,7 +17,7 @@ from wxgate.login.entering import Entered, Entering
 from wxgate.login.finishing import CANCELLED, REFUSALS, SNAPSHOT, Finisher, Places
 from wxgate.login.ports import Attempts, Realms
 from wxgate.login.records import ACR_OF, App, Attempt, Goal, Mode, Outcome, Purpose, Session
-from wxgate.login.sessions import Terms, Verdict, judge
+from wxgate.login.sessions import Terms, Verdict, judge, shown
 from wxgate.login.starting import Starter
 from wxgate.login.telling import Listener
 from wxgate.login.visits import NO_COOKIES, Cookies, Leave, Page, Visitor
@@ -235,9 +235,8 @@ class Returning:
         session = await self._entering.held(realm.name, held)
         terms = Terms(app=app.name, acr=ACR_OF[attempt.mode])
         verdict = judge(session, held, visitor.browser, realm.limits, terms, now)
-        # An older session is not what was asked for: it may have been there when a fresh proof was wanted.
-        fresh = session is not None and session.proved_at >= attempt.started_at
-        if session is not None and verdict is Verdict.GO and fresh and is_enough(attempt.goal, session):
+        enough = session is not None and _proved_meanwhile(session, attempt)
+        if session is not None and verdict is Verdict.GO and enough and is_enough(attempt.goal, session):
             return Leave(await self._finishers[attempt.goal.purpose].arrived(attempt.goal, session))
         if held.logged_out or not may_restart(attempt):
             return Leave(await self._without(attempt, Failure.EXPIRED_CODE))
@@ -258,3 +257,11 @@ def enough_for(session: Session, goal: Goal) -> Goal:
 def is_enough(goal: Goal, session: Session) -> bool:
     """Tell whether a session is what the goal takes, where it takes one only."""
     return goal.data.get(ENOUGH_FOR, session.sid) == session.sid
+
+
+def _proved_meanwhile(session: Session, attempt: Attempt) -> bool:
+    """Tell whether a session has, by one proof, what an attempt was for.
+
+    An older one may have been there when a fresh one was wanted, and a silent one is no consent.
+    """
+    return shown(session, attempt.started_at, acr=ACR_OF[attempt.mode], max_age=0) is not None

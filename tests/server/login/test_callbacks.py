@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 
@@ -312,6 +312,19 @@ async def test_an_older_session_is_not_the_fresh_proof_that_was_asked_for(scene:
     await scene.world.advance(LIFETIME)
     answer = await again.send(scene, cookies=cookies)
     assert leads_to(answer, "/connect/oauth2/authorize")
+
+
+async def test_an_old_consent_and_a_new_silent_proof_are_no_new_consent(scene: Scene) -> None:
+    browser = scene.wechat(await scene.person())
+    await browser.get(scene.start("shop", mode="consent"))
+    await browser.press("allow")
+    await scene.world.advance(timedelta(minutes=1))
+    asking = await browser.get(scene.start("shop", mode="consent", prompt="login"))
+    asked = dict(parse_qsl(urlsplit(asking.url).query))
+    await browser.tab().get(scene.start("shop", mode="silent", prompt="login"))
+    await scene.world.advance(LIFETIME)
+    page = await browser.get(scene.world.url(f"/login/wechat/callback?state={asked['state']}"))
+    assert page.came_by("/connect/oauth2/authorize")
 
 
 async def test_the_time_that_a_login_may_take_has_an_end(scene: Scene) -> None:

@@ -107,6 +107,21 @@ async def test_a_code_is_good_once_whoever_is_first(scene: Scene, site: Site) ->
     assert refused.json["error"] == "invalid_grant"
 
 
+@pytest.mark.parametrize("asked", [{"max_age": "60"}, {"prompt": "login"}], ids=["max_age", "prompt"])
+async def test_a_fresh_proof_that_was_asked_for_is_the_one_that_is_told_of(
+    scene: Scene, site: Site, asked: dict[str, str]
+) -> None:
+    browser = scene.wechat(await scene.person())
+    first = (await redeem(scene, site, (await log_in(scene, site, browser))["wx_code"])).json
+    await scene.world.advance(timedelta(days=1))
+    code = (await log_in(scene, site, browser, **asked))["wx_code"]
+    assert (await redeem(scene, site, code)).json["auth_time"] >= first["auth_time"] + 86400
+    result = (await log_in(scene, site, browser, result="signed", **asked))["wx_result"]
+    keys = json.loads((await scene.world.fetch("/oidc/shops/jwks.json")).body)
+    opened = jwt.decode(result, KeySet.import_key_set(keys), algorithms=["RS256"])
+    assert opened.claims["auth_time"] >= first["auth_time"] + 86400
+
+
 async def test_a_code_is_good_for_a_minute(scene: Scene, site: Site) -> None:
     told = await log_in(scene, site)
     await scene.world.advance(timedelta(seconds=61))

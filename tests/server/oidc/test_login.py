@@ -101,6 +101,24 @@ async def test_a_proof_that_is_too_old_or_too_weak_is_renewed(scene: Scene, part
     assert await party.userinfo(first.token["access_token"])
 
 
+async def test_a_fresh_proof_that_was_asked_for_is_the_one_that_is_told_of(
+    scene: Scene, party: Party
+) -> None:
+    browser = scene.wechat(await scene.person())
+    consented = await party.log_in(browser, "allow", acr_values="urn:wxgw:consent")
+    await scene.world.advance(timedelta(days=1))
+
+    fresh = await party.log_in(browser, prompt="login")
+    assert fresh.claims["auth_time"] >= consented.claims["auth_time"] + 86400
+    assert (fresh.claims["acr"], fresh.claims["amr"]) == ("urn:wxgw:silent", ["wechat", "silent"])
+    # Who asks for nothing is told of the login.
+    plain = await party.log_in(browser)
+    assert (plain.claims["auth_time"], plain.claims["acr"]) == (
+        consented.claims["auth_time"],
+        "urn:wxgw:consent",
+    )
+
+
 async def test_prompt_none_shows_nothing_and_still_asks_wechat_where_that_is_silent(
     scene: Scene, party: Party
 ) -> None:

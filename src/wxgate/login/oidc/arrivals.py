@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable, Mapping
-from datetime import datetime
 
 from wxgate.clock import Clock
 from wxgate.login.oidc.claims import Login
@@ -10,12 +9,9 @@ from wxgate.login.oidc.requests import answer_url
 from wxgate.login.oidc.subjects import Subjects
 from wxgate.login.oidc.terms import CODE, CODE_LIVES, RANDOM_BYTES, issuer_of
 from wxgate.login.ports import Codes, Realms
-from wxgate.login.records import Acr, Goal, LoginCode, Purpose, Session
-from wxgate.login.sessions import Shown, shown
+from wxgate.login.proofs import proof_for
+from wxgate.login.records import Goal, LoginCode, Purpose, Session
 from wxgate.secret import Secret, fingerprint
-
-ROUND_TRIP = 60
-"""Seconds by which a proof may be older than `max_age`: it was young enough when somebody was let in."""
 
 ERRORS = frozenset(
     {
@@ -67,7 +63,7 @@ class Arrivals:
             sub=session.sub,
             sid=session.sid,
             family=self._text_of(16),
-            data=Login.of_session(session, _proof(asked, session, now)).data() | _redeeming(asked),
+            data=Login.of_session(session, proof_for(asked, session)).data() | _redeeming(asked),
             issued_at=now,
             expires_at=now + CODE_LIVES,
         )
@@ -84,13 +80,6 @@ class Arrivals:
         issuer = issuer_of(self._base, asked["realm"])
         given = {name: _plain(value) for name, value in values.items() if value}
         return answer_url(asked["redirect_uri"], issuer, asked.get("state"), **given)
-
-
-def _proof(asked: Mapping[str, str], session: Session, now: datetime) -> Shown | None:
-    """Choose the proof that the client asked for: strong enough and young enough."""
-    acr = Acr(asked["acr"]) if "acr" in asked else None
-    max_age = int(asked["max_age"]) + ROUND_TRIP if "max_age" in asked else None
-    return shown(session, now, acr=acr, max_age=max_age) or shown(session, now, max_age=max_age)
 
 
 def _redeeming(asked: Mapping[str, str]) -> dict[str, str]:

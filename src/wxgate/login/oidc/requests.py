@@ -85,8 +85,6 @@ class AuthorizationRequest:
             "state": self.state,
             "nonce": self.nonce,
             "code_challenge": self.code_challenge,
-            "max_age": None if self.max_age is None else str(self.max_age),
-            "acr": None if self.acr is None else self.acr.value,
         }
         return {name: value for name, value in values.items() if value is not None}
 

@@ -15,6 +15,7 @@ from wxgate.errors import NotFound
 from wxgate.login.addresses import is_allowed, local_path
 from wxgate.login.browsers import Entrance
 from wxgate.login.handover import read_wish, with_answer
+from wxgate.login.proofs import keep_terms
 from wxgate.login.records import App, AppKind, Goal, Mode, Purpose, Realm
 from wxgate.login.returning import Returned
 from wxgate.login.visits import Answer, Demand, Enter, Leave, Page, Refuse, Show
@@ -210,7 +211,7 @@ class Starting:
 
     def _demand(self, visit: LoginVisit, app: App, realm: Realm, goal: Goal) -> Demand:
         visit.check()
-        return Demand(
+        demand = Demand(
             realm=realm.name,
             goal=goal,
             app=app.name,
@@ -221,6 +222,7 @@ class Starting:
             lang=visit.lang.value,
             tapped=visit.is_tapped(),
         )
+        return keep_terms(demand, self._front.node.clock.now())
 
     def _in_our_page(self, visit: LoginVisit, realm: Realm, leave: Leave) -> Outcome:
         """Show WeChat's QR code in a page of ours; the same attempt can go on at WeChat's own page."""

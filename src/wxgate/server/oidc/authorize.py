@@ -5,6 +5,7 @@ client, by a redirect with `iss` in it. A POST is turned into a GET first: WeCha
 cookie all need an address that is opened.
 """
 
+from wxgate.clock import Clock
 from wxgate.errors import AuthorizationRefused
 from wxgate.login.oidc.requests import (
     LONGEST_CLIENT_ID,
@@ -15,6 +16,7 @@ from wxgate.login.oidc.requests import (
     read_authorization,
 )
 from wxgate.login.oidc.terms import ScopeName, issuer_of
+from wxgate.login.proofs import keep_terms
 from wxgate.login.records import Client, Goal, Purpose
 from wxgate.login.visits import Demand, Prompt
 from wxgate.server.oidc.parts import Oidc
@@ -23,8 +25,9 @@ from wxgate.server.oidc.parts import Oidc
 class AuthorizationRequests:
     """Reads authorization requests into demands."""
 
-    def __init__(self, oidc: Oidc) -> None:
+    def __init__(self, oidc: Oidc, clock: Clock) -> None:
         self._oidc = oidc
+        self._clock = clock
 
     async def demand(self, realm: str, parameters: Parameters) -> Demand:
         """Say what a client wants of the door; raise OAuthRefused."""
@@ -33,7 +36,7 @@ class AuthorizationRequests:
         data = {"realm": realm, **asked.data()}
         if asked.id_token_hint is not None:
             data["expected_sub"] = await self._expected(realm, client, asked)
-        return Demand(
+        demand = Demand(
             realm=realm,
             goal=Goal(Purpose.OIDC, data),
             app=asked.app,
@@ -44,6 +47,7 @@ class AuthorizationRequests:
             lang=asked.ui_locales or "",
             limits=client.limits,
         )
+        return keep_terms(demand, self._clock.now())
 
     def answer(self, realm: str, error: AuthorizationRefused) -> str:
         """Make the address that tells a client of a refusal."""
