@@ -29,6 +29,9 @@ POLL_SECONDS = 0.1
 
 MOST_RESTARTS = 1
 
+MOST_REPLAYS, MOST_REMEMBERED = 5, 10_000
+"""How often one node makes an answer anew for an attempt that is over, and of how many attempts it counts."""
+
 
 class Step(StrEnum):
     """What a request that comes back from WeChat gets."""
@@ -68,6 +71,26 @@ def judge_callback(
         case AttemptState.DONE:
             fresh = attempt.finished_at is not None and now < attempt.finished_at + OUTCOME_KEPT
             return Step.REPLAY if fresh and attempt.outcome is not None else Step.AGAIN
+
+
+class Replays:
+    """Counts what is made for attempts that are over: each time is a row, and a callback is sent for nothing.
+
+    What is counted is this node's, for as long as it is among the newest.
+    """
+
+    def __init__(self, most: int = MOST_REPLAYS, remembered: int = MOST_REMEMBERED) -> None:
+        self._most = most
+        self._remembered = remembered
+        self._counts: dict[str, int] = {}
+
+    def take(self, attempt: Attempt) -> bool:
+        """Take one of an attempt's; False when it has had them all."""
+        count = self._counts.pop(attempt.state_hash, 0)
+        self._counts[attempt.state_hash] = min(count + 1, self._most)
+        if len(self._counts) > self._remembered:
+            del self._counts[next(iter(self._counts))]
+        return count < self._most
 
 
 def may_restart(attempt: Attempt) -> bool:

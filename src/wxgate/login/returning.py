@@ -12,7 +12,15 @@ import structlog
 
 from wxgate.clock import Clock
 from wxgate.errors import StorageError
-from wxgate.login.attempts import LEASE, POLL_SECONDS, WAIT_SECONDS, Step, judge_callback, may_restart
+from wxgate.login.attempts import (
+    LEASE,
+    POLL_SECONDS,
+    WAIT_SECONDS,
+    Replays,
+    Step,
+    judge_callback,
+    may_restart,
+)
 from wxgate.login.entering import Entered, Entering
 from wxgate.login.finishing import CANCELLED, REFUSALS, SNAPSHOT, Finisher, Places
 from wxgate.login.ports import Attempts, Realms
@@ -73,6 +81,7 @@ class Returning:
         self._clock = clock
         self._holder = holder
         self.wait_seconds = wait_seconds
+        self._replays = Replays()
         self._settling: set[asyncio.Task[Leave]] = set()
 
     async def back(self, returned: Returned, visitor: Visitor) -> Leave:
@@ -135,7 +144,7 @@ class Returning:
         app, mode = (attempt.app, attempt.mode) if attempt is not None else ("", Mode.SILENT)
         self._listener.attempt(app, mode, step)
         log.info("login.turned_away", why=step.value, app=app)
-        return Leave(self._places.ended(Page.TROUBLE, step, attempt))
+        return Leave(self._places.ended(Page.TROUBLE, step, attempt), turned_away=True)
 
     async def _settle(self, attempt: Attempt, returned: Returned, visitor: Visitor) -> Leave:
         """Exchange the code of an attempt that is ours alone, and write down how it ended."""
@@ -207,7 +216,7 @@ class Returning:
         """Give the outcome again; None where its session has ended since, which nobody gets back.
 
         What is good for one use is made anew: an application that got the same code twice would take it for
-        a theft, and revoke what the first one brought.
+        a theft, and revoke what the first one brought. Nobody reloads often enough to need many of them.
         """
         if (outcome := attempt.outcome) is None:
             return None
@@ -223,6 +232,8 @@ class Returning:
             presence=Presence.of(outcome.presence),
             logged_out=False,
         )
+        if not self._replays.take(attempt):
+            return Leave(outcome.location, cookies)
         location = await self._finishers[attempt.goal.purpose].arrived(attempt.goal, session)
         return Leave(location, cookies)
 
@@ -231,6 +242,8 @@ class Returning:
         realm, app = await self._realms.realm(attempt.realm), await self._realms.app(attempt.app)
         if realm is None or app is None:
             return Leave(await self._without(attempt, Failure.UNAVAILABLE))
+        if not self._replays.take(attempt):
+            return Leave(await self._without(attempt, Failure.EXPIRED_CODE))
         held, now = visitor.at(realm.name), self._clock.now()
         session = await self._entering.held(realm.name, held)
         terms = Terms(app=app.name, acr=ACR_OF[attempt.mode])

@@ -30,6 +30,9 @@ log = structlog.get_logger("wxgate.login")
 Wait = Callable[[Visitor, App], float]
 """Tells in how many seconds a visitor may have a code; 0 takes one of what is allowed."""
 
+Spent = Callable[[App], bool]
+"""Tells whether the codes of an app's day are used up; takes one if they are not."""
+
 
 class ScanEntrance:
     """Lets people in at screens that show codes."""
@@ -47,6 +50,7 @@ class ScanEntrance:
         random: Random,
         holder: str,
         wait: Wait,
+        spent: Spent,
     ) -> None:
         self._scans = scans
         self._realms = realms
@@ -58,14 +62,19 @@ class ScanEntrance:
         self._random = random
         self._holder = holder
         self._wait = wait
+        self.spent = spent
 
     async def show(self, realm: Realm, app: App, goal: Goal, visitor: Visitor) -> Show:
         """Make a code for a visitor's screen.
 
-        Raises TooManyAttempts; where WeChat gives no code, a page says why.
+        Raises TooManyAttempts; where WeChat gives no code, a page says why. When the codes of a day are used
+        up, a page says how to log in without one.
         """
         if seconds := self._wait(visitor, app):
             raise TooManyAttempts("too many codes to scan were asked for", retry_after=seconds)
+        if self.spent(app):
+            self._listener.attempt(app.name, Mode.SCAN, "codes_spent")
+            return Show(Page.OPEN_IN_WECHAT, {"app": app.name})
         key = visitor.browser_key or make_browser_key(self._random)
         asked_by = {
             "site": await self._site(realm, goal),

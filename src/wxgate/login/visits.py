@@ -120,10 +120,14 @@ class Enter:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """The browser goes elsewhere: to WeChat, or on to its goal. `url` may hold a code, so it is not shown."""
+    """The browser goes elsewhere: to WeChat, or on to its goal. `url` may hold a code, so it is not shown.
+
+    `turned_away` is true for a browser that has not begun what it comes back from.
+    """
 
     url: str = field(repr=False)
     cookies: Cookies = NO_COOKIES
+    turned_away: bool = False
 
 
 @dataclass(frozen=True, slots=True)

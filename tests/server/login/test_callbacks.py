@@ -12,10 +12,11 @@ from tests.harness import Fetched, Harness
 from tests.login.journey import Callback, at_wechat, callback_of, cookies_of, scanned, start
 from tests.login.scene import Scene, set_scene
 from wxgate.events.records import EventQuery
-from wxgate.login.attempts import LEASE, LIFETIME, OUTCOME_KEPT
+from wxgate.login.attempts import LEASE, LIFETIME, MOST_REPLAYS, OUTCOME_KEPT
 from wxgate.login.news import APP_UNAVAILABLE
 from wxgate.login.records import Session
 from wxgate.secret import LoginState, fingerprint
+from wxgate.server.login.starting import STRANGERS_PER_ADDRESS
 from wxgate.server.node import Node
 
 TOKENS = {"shop": "/sns/oauth2/component/access_token", "own": "/sns/oauth2/access_token"}
@@ -89,6 +90,34 @@ async def test_back_and_reload_lead_to_where_the_login_led(scene: Scene) -> None
     assert late.location == first.location
     assert await exchanges(scene) == 1
     assert len(await sessions(scene)) == 1
+
+
+async def test_whoever_comes_back_again_and_again_gets_five_codes_and_no_more(scene: Scene) -> None:
+    callback = await callback_of(scene, await scene.person(), return_to="https://shop.example/back")
+    first = await callback.send(scene)
+    again = [(await callback.send(scene)).location for _ in range(MOST_REPLAYS + 3)]
+    assert len({first.location, *again}) == 1 + MOST_REPLAYS
+    assert again[-1] == first.location
+    await scene.world.advance(OUTCOME_KEPT)
+    late = await callback.send(scene, cookies=callback.cookies | cookies_of(first))
+    assert dict(parse_qsl(urlsplit(late.location).query))["error_description"] == "wechat_code_expired"
+
+
+async def test_an_old_callback_does_not_begin_attempts_for_ever(scene: Scene) -> None:
+    callback = await callback_of(scene, await scene.person())
+    await scene.world.advance(LIFETIME)
+    answers = [await callback.send(scene) for _ in range(MOST_REPLAYS + 1)]
+    assert all(leads_to(each, "/connect/oauth2/authorize") for each in answers[:-1])
+    assert why(answers[-1]) == "expired_code"
+
+
+async def test_an_address_of_many_strangers_is_closed_to_strangers_alone(scene: Scene) -> None:
+    callback = await callback_of(scene, await scene.person())
+    url = scene.world.url("/login/wechat/callback?code=x&state=")
+    asked = [Callback(f"{url}{number:032d}", {}).send(scene) for number in range(3 * STRANGERS_PER_ADDRESS)]
+    answers = await asyncio.gather(*asked)
+    assert {each.status for each in answers} == {303, 429}
+    assert leads_to(await callback.send(scene), "/healthz")
 
 
 async def test_back_after_the_session_is_gone_starts_again_once(scene: Scene) -> None:

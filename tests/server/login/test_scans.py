@@ -1,7 +1,9 @@
 """A login by scanning, over HTTP: screen, chat and phone, and everybody who tries to get between them."""
 
 import asyncio
+import re
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -13,6 +15,7 @@ from tests.login.scanning import Screen, chat_link, scan, show
 from tests.login.scene import REALM, Scene, set_scene
 from wxgate.login.records import Acr, Mode, ScanState, Session
 from wxgate.login.scans import LIVES
+from wxgate.server.login.scan_parts import PATH, make_spent
 from wxgate.testing.browser import Page, WeChatBrowser
 
 
@@ -54,8 +57,22 @@ async def test_who_confirms_on_the_phone_is_logged_in_at_the_screen(scene: Scene
 async def test_a_desktop_without_a_website_application_is_shown_a_code(scene: Scene) -> None:
     await scene.world.node.store.login.realms.remove_app("site")
     page = await scene.desktop().get(scene.start("shop"))
-    assert 'data-state="shown"' in page.text
+    assert '<div id="scan"' in page.text
     assert "img-src" not in page.headers["Content-Security-Policy"]
+
+
+async def test_strangers_do_not_use_up_the_codes_that_an_account_has_for_a_day(scene: Scene) -> None:
+    scene.world.node.login.scanning.spent = make_spent(1)
+    await show(scene)
+    made = len(await scene.world.calls(PATH))
+    browser = scene.desktop()
+    page = await browser.get(scene.start("shop", mode="scan"))
+    assert (page.status, '<div id="scan"' in page.text) == (200, False)
+    assert len(await scene.world.calls(PATH)) == made
+    # What it tells people to open leads on in WeChat.
+    address = re.findall(r"http://[^\"<]+/login/wechat/shop[^\"<]*", page.text)[0]
+    inside = await scene.wechat(await scene.person()).get(unescape(address))
+    assert inside.url == scene.world.url("/healthz#")
 
 
 async def test_who_refuses_on_the_phone_lets_nobody_in(scene: Scene) -> None:

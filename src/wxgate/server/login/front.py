@@ -95,7 +95,7 @@ class LoginFront:
                     visit.request,
                     visit.lang,
                     name=realm.title,
-                    address=self.base + self.here(visit),
+                    address=self.base + self._in_wechat(visit),
                     wecom=visit.browser == "wecom",
                 )
             case Page.SCAN:
@@ -164,6 +164,12 @@ class LoginFront:
             if name not in (TAP, "lang")
         ]
         return visit.request.url.path + (f"?{urlencode(query)}" if query else "")
+
+    def _in_wechat(self, visit: LoginVisit) -> str:
+        """Make the path that somebody opens in WeChat, who needs no code to scan there."""
+        bare, _, query = self.here(visit).partition("?")
+        kept = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair != ("mode", "scan")]
+        return bare + (f"?{urlencode(kept)}" if kept else "")
 
     def back_of(self, realm: Realm, return_to: str) -> str:
         """Return the whole address that people may go back to, or ""."""

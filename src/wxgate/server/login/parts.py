@@ -41,7 +41,7 @@ from wxgate.secret import AccessToken, AppSecret, ComponentToken
 from wxgate.server.calls import Calls
 from wxgate.server.login.places import Places
 from wxgate.server.login.scan_chat import ScanChat
-from wxgate.server.login.scan_parts import make_codes, make_wait
+from wxgate.server.login.scan_parts import make_codes, make_spent, make_wait
 from wxgate.server.login.upkeep import make_ask, make_convert
 from wxgate.server.metrics import Metrics
 from wxgate.server.oidc.parts import Oidc
@@ -225,6 +225,7 @@ class Login:
             random=random,
             holder=holder,
             wait=make_wait(),
+            spent=make_spent(),
         )
         backfill = Backfill(
             store.identities, clock, apps=store.realms.app, ask=make_ask(calls), link=people.resolve

@@ -4,7 +4,7 @@ import time
 
 from wxgate.errors import UpstreamError
 from wxgate.login.records import App
-from wxgate.login.scan_entering import Wait
+from wxgate.login.scan_entering import Spent, Wait
 from wxgate.login.scans import MakeCode
 from wxgate.login.visits import Visitor
 from wxgate.server.calls import Calls
@@ -15,7 +15,12 @@ PATH = "/cgi-bin/qrcode/create"
 CODES_PER_ADDRESS = 20
 CODES_PER_APP = 600
 SECONDS = 60.0
-"""How many codes within how long are made: each costs one of the account's hundred thousand calls a day."""
+"""How many codes within how long are made."""
+
+CODES_PER_DAY = 20_000
+DAY_SECONDS = 86_400.0
+"""How many codes a node has made of an account within a day. Each costs one of the account's hundred
+thousand, which its business needs too, and anybody can open the page that shows one."""
 
 
 def make_codes(calls: Calls) -> MakeCode:
@@ -46,3 +51,13 @@ def make_wait() -> Wait:
         return by_address.take(household(visitor.address), now) or by_app.take(app.name, now)
 
     return wait
+
+
+def make_spent(most: int = CODES_PER_DAY) -> Spent:
+    """Make what counts the codes of an app's day."""
+    by_app = Limiter(most, DAY_SECONDS)
+
+    def spent(app: App) -> bool:
+        return by_app.take(app.name, time.monotonic()) > 0
+
+    return spent

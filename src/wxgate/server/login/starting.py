@@ -156,6 +156,9 @@ class Starting:
             return "unknown", redirect(self._front.login.places.ended(Page.TROUBLE, "unknown", None))
         returned = Returned(LoginState(state), visit.code(), visit.account())
         leave = await self._front.door.back(returned, visit.visitor)
+        # Counted afterwards: an address that strangers share with people is closed to strangers alone.
+        if leave.turned_away and (refused := self._flood(visit, self._strangers)):
+            return refused
         return "settled", self._front.leave(replace(leave, url=without_inheritance(leave.url)))
 
     async def ended(self, visit: LoginVisit) -> Outcome:
