@@ -3,7 +3,7 @@
 import base64
 import io
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
@@ -71,6 +71,7 @@ VALUES = {
     "a great number": "9" * 400,
     "long": "x" * 4000,
 }
+TEXTS = ("NUL", "NUL inside", "no UTF-8", "a lone surrogate")
 PATHS = [
     "/login/wechat/%00",
     "/login/wechat/%ff",
@@ -149,6 +150,13 @@ def check(said: Said) -> None:
     assert "49" not in re.findall(r"(?<![\w.#%-])49(?![\w.%-])", said.text), said.what
 
 
+def values_for(scene: Scene) -> Mapping[str, str]:
+    """Choose what is sent: once everything, and on the other engine what databases read differently."""
+    if str(scene.world.node.settings.database_url).startswith("sqlite"):
+        return VALUES
+    return {kind: value for kind, value in VALUES.items() if kind in TEXTS}
+
+
 async def visits_counted(scene: Scene) -> float:
     """Count the visits of login and of the provider that the metrics know of."""
     text = (await scene.world.fetch("/metrics")).text
@@ -171,7 +179,7 @@ def printed() -> Iterator[io.StringIO]:
 async def test_every_parameter_of_every_page_takes_every_garbage(scene: Scene, printed: io.StringIO) -> None:
     before, counted, sent = await live(scene), await visits_counted(scene), 0
     for page in PAGES:
-        for kind, value in VALUES.items():
+        for kind, value in values_for(scene).items():
             # All names at once, as what is wrong with one must not hide what is wrong with the next.
             for names in NAMES:
                 query = "&".join(f"{name}={value.format(name=name)}" for name in names.split())
@@ -183,18 +191,17 @@ async def test_every_parameter_of_every_page_takes_every_garbage(scene: Scene, p
 
 
 async def test_every_parameter_by_itself_at_the_addresses_that_read_most(scene: Scene) -> None:
-    for page in ("/login/wechat/shop", "/login/wechat/callback", f"/oidc/{REALM}/authorize"):
+    for page in ("/login/wechat/shop", f"/oidc/{REALM}/authorize"):
         known = f"client_id={scene.client.id}&redirect_uri=https%3A%2F%2Fshop.example%2Fcallback"
         for name in EVERY_NAME:
-            for value in ("%00", "%ff", "x" * 6000):
-                check(await send(scene, "GET", f"{page}?{known}&{name}={value}", f"{page} {name}"))
+            check(await send(scene, "GET", f"{page}?{known}&{name}=%00", f"{page} {name}"))
 
 
 async def test_every_form_takes_every_garbage(scene: Scene) -> None:
     counted, sent = await visits_counted(scene), 0
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
     for page in FORMS:
-        for what, value in VALUES.items():
+        for what, value in values_for(scene).items():
             body = "&".join(f"{name}={value.format(name=name)}" for name in EVERY_NAME)
             for data in (body, value):
                 said = await send(scene, "POST", page, f"{page} {what}", data=data.encode(), headers=kind)
