@@ -91,6 +91,8 @@ async def use(store: Store) -> None:
     await login.grants.revoke_family("family-1", now=NOW)
     await login.grants.revoke_session("sid-1", now=NOW)
     await login.grants.revoke_client("wxcl_shop", now=NOW)
+    await login.grants.revoke_all("shops", sub="u_anna", now=NOW)
+    await login.grants.revoke_all("shops", client="wxcl_shop", now=NOW)
     await login.grants.prune(expired_before=old)
     await login.scans.load("scan-1")
     await login.scans.by_scene(SCAN.scene_hash)

@@ -1,6 +1,7 @@
 """Sessions, the codes and grants that come of them, signing keys, and logins by scanning."""
 
 from dataclasses import replace
+from typing import Any
 
 from tests.store.login_rows import ACCESS, CODE, OPENID, SCAN, SESSION, SIGNING_KEY, UNIONID
 from tests.store.moments import NOW, after
@@ -183,6 +184,52 @@ async def test_grants_are_revoked_by_family_session_and_client(store: Store) -> 
     assert await grants.revoke_family("f", now=after(4)) == 0
     loaded = [await grants.load(f"t{number}") for number in range(4)]
     assert [each and each.revoked_at for each in loaded] == [after(1), after(2), after(3), None]
+
+
+async def test_what_is_left_of_expired_sessions_is_revoked_with_their_person_client_and_app(
+    store: Store,
+) -> None:
+    login = store.login
+    for number, (sub, name) in enumerate((("u_anna", OPENID), ("u_alias", UNIONID))):
+        await login.identities.resolve("shops", [name], new_sub=sub, profile=Profile(), now=NOW)
+        await login.sessions.create(session(number, sub=sub, expires_at=after(5)))
+    await login.identities.merge("shops", kept="u_anna", other="u_alias", now=NOW)
+    mine = {"sub": "u_ben", "client": "wxcl_b", "sid": "gone", "data": {"app": "news"}}
+    changes: list[dict[str, Any]] = [
+        {},
+        {"sub": "u_alias"},
+        {"client": "wxcl_a"},
+        {"data": {"app": "shop"}},
+        {},
+    ]
+    changes[-1] = {"realm": "other", "sub": "u_anna", "client": "wxcl_a", "data": {"app": "shop"}}
+    for number, change in enumerate(changes):
+        await login.grants.put([replace(ACCESS, token_hash=f"t{number}", **mine | change)])
+    await login.grants.put([replace(ACCESS, token_hash="t5", **mine | {"sid": "sid-0", "client": "wxcl_c"})])
+
+    async def revoke(**whose: str) -> int:
+        return await login.grants.revoke_all("shops", now=after(10), **whose)
+
+    assert await revoke(sub="u_anna") == 1
+    assert await revoke(client="wxcl_a") == 1
+    assert await revoke(client="wxcl_c") == 1
+    assert await revoke(app="shop") == 1
+    left = [await login.grants.load(f"t{number}") for number in range(6)]
+    assert [each.token_hash for each in left if each and not each.revoked_at] == ["t0", "t4"]
+
+
+async def test_tokens_that_come_after_the_end_of_their_session_are_worth_nothing(store: Store) -> None:
+    """Whoever ends it looks for its tokens and clients once: what is kept later, nobody would revoke."""
+    login = store.login
+    await login.sessions.create(SESSION)
+    assert await login.grants.put([ACCESS, REFRESH])
+    await login.sessions.end(SESSION.id_hash, reason="r", now=after(1))
+    assert not await login.grants.put([replace(ACCESS, token_hash="late")])
+    assert not await login.grants.replace("refresh", [replace(REFRESH, token_hash="later")], now=after(2))
+    for late in ("late", "later"):
+        found = await login.grants.load(late)
+        assert found is not None
+        assert found.revoked_at == after(1)
 
 
 async def test_tokens_of_a_code_that_was_spent_twice_are_worth_nothing(store: Store) -> None:

@@ -35,10 +35,25 @@ class Endings:
             await self.follow([ended])
         return ended
 
-    async def end_all(self, realm: str, sub: str, reason: str) -> Sequence[Session]:
-        """End every session of a person."""
-        ended = await self._sessions.end_all(realm=realm, sub=sub, reason=reason, now=self._clock.now())
+    async def end_all(
+        self,
+        realm: str,
+        reason: str,
+        *,
+        sub: str | None = None,
+        client: str | None = None,
+        app: str | None = None,
+    ) -> Sequence[Session]:
+        """End every session of a person, of those a client has had, or by an app.
+
+        Refresh tokens live on after their sessions have expired; they end here as well.
+        """
+        now = self._clock.now()
+        ended = await self._sessions.end_all(
+            realm=realm, sub=sub, client=client, app=app, reason=reason, now=now
+        )
         await self.follow(ended)
+        await self._grants.revoke_all(realm, sub=sub, client=client, app=app, now=now)
         return ended
 
     async def follow(self, ended: Sequence[Session]) -> None:

@@ -258,8 +258,12 @@ class Codes(Protocol):
 class Grants(Protocol):
     """Access and refresh tokens of ours."""
 
-    async def put(self, grants: Sequence[Grant]) -> None:
-        """Keep new grants, in one transaction."""
+    async def put(self, grants: Sequence[Grant]) -> bool:
+        """Keep new grants, in one transaction.
+
+        Those of a code that was spent twice meanwhile are revoked at once. So are those of a session that has
+        ended; the answer is False then.
+        """
         ...
 
     async def load(self, token_hash: str) -> Grant | None:
@@ -267,7 +271,10 @@ class Grants(Protocol):
         ...
 
     async def replace(self, token_hash: str, grants: Sequence[Grant], *, now: datetime) -> bool:
-        """Replace a live refresh token by new grants; of any number of callers one succeeds."""
+        """Replace a live refresh token by new grants; of any number of callers one succeeds.
+
+        False also where the session has ended meanwhile.
+        """
         ...
 
     async def revoke_family(self, family: str, *, now: datetime) -> int:
@@ -280,6 +287,18 @@ class Grants(Protocol):
 
     async def revoke_client(self, client: str, *, now: datetime) -> int:
         """Revoke every grant of a client."""
+        ...
+
+    async def revoke_all(
+        self,
+        realm: str,
+        *,
+        sub: str | None = None,
+        client: str | None = None,
+        app: str | None = None,
+        now: datetime,
+    ) -> int:
+        """Revoke what `Sessions.end_all` would end the sessions of, however long ago these have expired."""
         ...
 
     async def clients_of(self, sid: str, kind: GrantKind | None = None) -> Sequence[str]:

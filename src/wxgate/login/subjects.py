@@ -127,16 +127,13 @@ class Subjects:
         return await self._end(realm, whose, which, BY_OPERATOR)
 
     async def _end(self, realm: str, whose: Whose, which: str, reason: str) -> Sequence[Session]:
-        ended = await self._sessions.end_all(
-            realm=realm,
+        return await self._endings.end_all(
+            realm,
+            reason,
             sub=which if whose is Whose.SUBJECT else None,
             client=which if whose is Whose.CLIENT else None,
             app=which if whose is Whose.APP else None,
-            reason=reason,
-            now=self._clock.now(),
         )
-        await self._endings.follow(ended)
-        return ended
 
     async def _require_realm(self, name: str) -> None:
         if await self._realms.realm(name) is None:

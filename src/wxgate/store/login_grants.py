@@ -5,10 +5,11 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
 
 from wxgate.login.records import Grant, GrantKind
 from wxgate.store.database import Database
+from wxgate.store.login_identities import aliases_of
 from wxgate.store.login_tables import codes, grants, session_clients, sessions
 from wxgate.store.steps import delete_in_steps, lock_some
 from wxgate.store.upsert import insert_for
@@ -24,9 +25,9 @@ class SqlGrants:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def put(self, grants: Sequence[Grant]) -> None:
-        """Insert grants; those of a code that was spent twice meanwhile are revoked from the start."""
-        await self._database.batch(partial(_put, new=grants))
+    async def put(self, grants: Sequence[Grant]) -> bool:
+        """Insert grants; of a session that has ended, or a code spent twice, they are revoked at once."""
+        return await self._database.batch(partial(_put, new=grants))
 
     async def load(self, token_hash: str) -> Grant | None:
         """Load a grant."""
@@ -50,6 +51,27 @@ class SqlGrants:
         """Revoke the grants of a client."""
         return await self._revoke(table.client == client, now)
 
+    async def revoke_all(
+        self,
+        realm: str,
+        *,
+        sub: str | None = None,
+        client: str | None = None,
+        app: str | None = None,
+        now: datetime,
+    ) -> int:
+        """Revoke grants; a subject's are those of its aliases too."""
+        conditions = [table.realm == realm]
+        if sub is not None:
+            async with self._database.read() as connection:
+                conditions.append(table.sub.in_([sub, *await connection.scalars(aliases_of(realm, sub))]))
+        if client is not None:
+            theirs = select(session_clients.c.sid).where(session_clients.c.client == client)
+            conditions.append(or_(table.client == client, table.sid.in_(theirs)))
+        if app is not None:
+            conditions.append(table.data["app"].as_string() == app)
+        return await self._revoke(and_(*conditions), now)
+
     async def clients_of(self, sid: str, kind: GrantKind | None = None) -> Sequence[str]:
         """List a session's clients, also of forgotten grants; with a kind only of those that are kept."""
         if kind is None:
@@ -71,25 +93,35 @@ class SqlGrants:
         return revoked
 
 
-def _put(connection: Connection, new: Sequence[Grant]) -> None:
+def _put(connection: Connection, new: Sequence[Grant]) -> bool:
     if not new:
-        return
+        return True
     # The rows of the codes stay locked until the grants are there: whoever spends one again waits for it.
     families = sorted({grant.family for grant in new})
     query = select(codes.c.family, codes.c.replayed_at).where(codes.c.family.in_(families)).with_for_update()
     replayed = {row.family: row.replayed_at for row in connection.execute(query).all()}
+    kept = _lock_sessions(connection, sorted({grant.sid for grant in new}))
     rows = [_row(grant) for grant in new]
     for row in rows:
-        row["revoked_at"] = row["revoked_at"] or replayed.get(row["family"])
+        row["revoked_at"] = row["revoked_at"] or replayed.get(row["family"]) or kept.get(row["sid"])
     connection.execute(grants.insert(), rows)
-    _note_clients(connection, sorted({(grant.sid, grant.client) for grant in new}))
+    _note_clients(connection, sorted({(grant.sid, grant.client) for grant in new if grant.sid in kept}))
+    return not any(kept.values())
+
+
+def _lock_sessions(connection: Connection, sids: Sequence[str]) -> dict[str, datetime | None]:
+    """Return which of some sessions are kept, and when they ended.
+
+    Whoever ends one waits, and then finds the grants and their clients; or has been here before.
+    """
+    query = select(sessions.c.sid, sessions.c.ended_at).where(sessions.c.sid.in_(sids))
+    found = connection.execute(query.order_by(sessions.c.id_hash).with_for_update(read=True)).all()
+    return {row.sid: row.ended_at for row in found}
 
 
 def _note_clients(connection: Connection, pairs: Sequence[tuple[str, str]]) -> None:
     """Remember which clients have grants of which sessions, for as long as the sessions are kept."""
-    query = select(sessions.c.sid).where(sessions.c.sid.in_([sid for sid, _ in pairs]))
-    kept = set(connection.scalars(query))
-    if rows := [{"sid": sid, "client": client} for sid, client in pairs if sid in kept]:
+    if rows := [{"sid": sid, "client": client} for sid, client in pairs]:
         noted = insert_for(connection, session_clients).values(rows)
         connection.execute(noted.on_conflict_do_nothing())
 
@@ -104,8 +136,7 @@ def _replace(connection: Connection, token_hash: str, new: Sequence[Grant], now:
     )
     if connection.execute(live.values(replaced_at=now)).rowcount == 0:
         return False
-    _put(connection, new)
-    return True
+    return _put(connection, new)
 
 
 def _revoke_some(connection: Connection, whose: ColumnElement[bool], now: datetime) -> int:

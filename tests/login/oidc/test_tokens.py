@@ -294,3 +294,30 @@ async def test_the_verifier_is_the_one_of_this_code(sqlite_idp: Provider) -> Non
         client, await sqlite_idp.code(client, await sqlite_idp.session()), code_verifier=VERIFIER
     )
     assert document["id_token"]
+
+
+async def test_what_was_taken_from_a_client_is_not_given_for_its_old_tokens(sqlite_idp: Provider) -> None:
+    client, realms = wide(await sqlite_idp.client()), sqlite_idp.store.login.realms
+    await realms.put_client(client)
+    document = await sqlite_idp.login(
+        client, await sqlite_idp.session(), scope="openid wechat offline_access"
+    )
+    assert "wechat_openid" in await told(sqlite_idp, document["access_token"])
+    code = await sqlite_idp.code(client, await sqlite_idp.session(), scope="openid wechat")
+    narrow = replace(client, scopes=client.scopes - {"wechat"})
+    await realms.put_client(narrow)
+
+    assert "wechat_openid" not in await told(sqlite_idp, document["access_token"])
+    assert (await sqlite_idp.redeem(narrow, code))["scope"] == "openid"
+    renewed = await sqlite_idp.oidc.tokens.refresh(narrow, {"refresh_token": document["refresh_token"]})
+    assert renewed["scope"] == "openid offline_access"
+    online = replace(narrow, scopes=frozenset({"openid"}))
+    with pytest.raises(OAuthRefused):
+        await sqlite_idp.oidc.tokens.refresh(online, {"refresh_token": renewed["refresh_token"]})
+
+
+async def test_no_tokens_come_out_when_the_session_ends_at_that_moment(sqlite_idp: Provider) -> None:
+    client, session = await sqlite_idp.client(), await sqlite_idp.session()
+    await sqlite_idp.store.login.sessions.end(session.id_hash, reason="r", now=sqlite_idp.clock.now())
+    with pytest.raises(OAuthRefused, match="the session has ended"):
+        await sqlite_idp.oidc.tokens.start(client, session, frozenset({"openid"}))

@@ -102,7 +102,7 @@ class TokenIssuer:
         ticket = Ticket(
             client,
             Login.of_data(code.sub, code.sid, code.data),
-            read_scope(code.data["scope"]),
+            held_scope(client, code.data["scope"]),
             code.family,
             now + REFRESH_TOKEN_LIVES,
             code.data.get("nonce"),
@@ -124,7 +124,10 @@ class TokenIssuer:
             raise refused
         if grant.revoked_at is not None or grant.expires_at <= self._clock.now():
             raise refused
-        scope = granted = read_scope(grant.scope)
+        # What a client may not ask for any more, it does not get by an old token either.
+        scope = granted = held_scope(client, grant.scope)
+        if not may_refresh(client, granted):
+            raise refused
         if "scope" in form and not (scope := allowed_scope(client, form["scope"])) <= granted:
             raise OAuthRefused("invalid_scope", "a refresh can narrow the scope, not widen it")
         await self._check_session(grant.sid)
@@ -182,7 +185,8 @@ class TokenIssuer:
             made.append(_grant(GrantKind.REFRESH, refresh, kept, now))
             document["refresh_token"] = refresh.reveal()
         if instead_of is None:
-            await self._grants.put(made)
+            if not await self._grants.put(made):
+                raise OAuthRefused("invalid_grant", "the session has ended")
         elif not await self._grants.replace(instead_of, made, now=now):
             await self._grants.revoke_family(ticket.family, now=now)
             raise OAuthRefused("invalid_grant", "it was used a moment ago, or has been revoked")
@@ -209,7 +213,12 @@ def is_one_of_ours(value: Secret, kind: str) -> bool:
 
 def allowed_scope(client: Client, asked: str) -> frozenset[str]:
     """Read a scope; what there is not, or not for this client, is left out, whenever it is asked for."""
-    return read_scope(asked) & (client.scopes | {ScopeName.OPENID}) & frozenset(ScopeName)
+    return held_scope(client, asked) & frozenset(ScopeName)
+
+
+def held_scope(client: Client, granted: str) -> frozenset[str]:
+    """Read what is left today of a scope that was granted to a client."""
+    return read_scope(granted) & (client.scopes | {ScopeName.OPENID})
 
 
 def may_refresh(client: Client, scope: frozenset[str]) -> bool:

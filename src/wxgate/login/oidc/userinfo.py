@@ -9,7 +9,7 @@ from wxgate.login.oidc import claims
 from wxgate.login.oidc.claims import Login
 from wxgate.login.oidc.subjects import Subjects
 from wxgate.login.oidc.terms import ACCESS_TOKEN, ScopeName, read_scope
-from wxgate.login.oidc.tokens import has_ended, is_one_of_ours
+from wxgate.login.oidc.tokens import has_ended, held_scope, is_one_of_ours
 from wxgate.login.ports import Grants, Realms, Sessions
 from wxgate.login.records import GrantKind
 from wxgate.secret import Secret, fingerprint
@@ -61,4 +61,5 @@ class UserInfo:
         if client is None or client.disabled_at or subject is None or (session and has_ended(session)):
             raise refused
         login = Login.of_data(grant.sub, grant.sid, grant.data)
-        return claims.person(login, subject, await self._subjects.told_to(client, grant.sub), scope)
+        sub = await self._subjects.told_to(client, grant.sub)
+        return claims.person(login, subject, sub, held_scope(client, grant.scope))

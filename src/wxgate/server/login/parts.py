@@ -297,7 +297,7 @@ class Login:
 
     async def end_all(self, realm: str, sub: str, reason: str) -> Sequence[Session]:
         """End every session of a person."""
-        return await self.endings.end_all(realm, sub, reason)
+        return await self.endings.end_all(realm, reason, sub=sub)
 
     async def settle(self) -> None:
         """Wait until applications have been told of the sessions that ended here."""

@@ -123,7 +123,7 @@ class Sessions:
         ended = [first] if first else []
         # One that had ended before says nothing about who is here now: it ends no others.
         if first and everywhere:
-            ended += await endings.end_all(realm.name, session.sub, BY_HAND)
+            ended += await endings.end_all(realm.name, BY_HAND, sub=session.sub)
         return ended
 
     def _after(self, visit: LoginVisit, realms: list[Realm], asked: str, ended: int) -> Response:

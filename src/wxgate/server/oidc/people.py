@@ -183,7 +183,7 @@ class People:
         ended = [await self._login.endings.end(session, BY_HAND)] if session is not None else []
         # Old ID tokens lie about in logs: only whoever has the session itself, and alive, ends the others.
         if held is not None and any(ended) and everywhere:
-            ended += await self._login.endings.end_all(realm.name, held.sub, BY_HAND)
+            ended += await self._login.endings.end_all(realm.name, BY_HAND, sub=held.sub)
         for one in filter(None, ended):
             self._login.listener.session(one.realm, "ended")
         gone = f"{self._front.base}{LOGGED_OUT}?{urlencode({'realm': realm.name})}"
