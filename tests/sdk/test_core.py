@@ -66,11 +66,17 @@ def test_a_request_is_decided_as_the_table_says(
     assert decide(facts, session, policy, NOW) == decision
 
 
-def test_in_wechat_the_last_proof_may_be_four_hours_old_and_elsewhere_any_age() -> None:
-    for hours, checked in ((3.9, False), (4, True)):
-        later = NOW + timedelta(hours=hours)
-        assert (decide(IN_WECHAT, SESSION, ANYBODY, later) == Redirect(silent=True)) is checked
-        assert decide(DESKTOP, SESSION, ANYBODY, later) == Go(SESSION)
+def test_in_wechat_the_last_proof_may_be_four_hours_old_and_elsewhere_twelve() -> None:
+    for facts, hours in ((IN_WECHAT, 4), (DESKTOP, 12)):
+        for later, checked in ((timedelta(hours=hours - 0.1), False), (timedelta(hours=hours), True)):
+            decided = decide(facts, SESSION, ANYBODY, NOW + later)
+            assert decided == (Redirect(silent=True) if checked else Go(SESSION))
+
+
+def test_a_script_elsewhere_goes_on_for_a_day_and_no_longer_than_that() -> None:
+    assert decide(DESKTOP_SCRIPT, SESSION, LOGIN, NOW + timedelta(hours=23)) == Go(SESSION)
+    refused = decide(DESKTOP_SCRIPT, SESSION, LOGIN, NOW + timedelta(hours=24))
+    assert refused == Deny(401, "reauth_required")
 
 
 def test_a_session_ends_when_it_lies_idle_and_in_the_end_anyway() -> None:

@@ -349,8 +349,18 @@ def test_a_gateway_that_does_not_answer_keeps_nobody_out_of_public_pages() -> No
     assert visitor.returns(**arrived).location == "/orders", "a reload is enough"
 
 
-def test_a_session_slides_once_a_day_with_pages_and_not_with_scripts(site: Site) -> None:
+def test_a_logout_that_was_lost_on_the_way_is_made_up_for_in_half_a_day(site: Site) -> None:
     visitor = site.visitor(DESKTOP)
+    visitor.logs_in()
+    visitor.waits(hours=12)
+    sent = visitor.opens("/orders")
+    assert "prompt=none" in sent.location
+    assert visitor.returns(**site.issuer.refuse(sent.location, "login_required")).location == "/orders"
+    assert visitor.opens("/orders").sub is None
+
+
+def test_a_session_slides_once_a_day_with_pages_and_not_with_scripts() -> None:
+    visitor = Site.make(recheck_elsewhere=timedelta(days=60)).visitor(DESKTOP)
     visitor.logs_in()
     first = visitor.cookies["__Host-wxlogin"]
     visitor.waits(days=1)

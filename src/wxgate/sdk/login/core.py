@@ -11,7 +11,11 @@ lose it whenever they are closed.
     session, no presence  page: check silently                  go on
                           reading script: anonymous, or 401
                           changing request: 401
+    old proof             as without presence                   as in WeChat, but much later
     no session            as the policy says                    as the policy says
+
+The gateway says when a session ends, but its word may be lost on the way; it is asked again everywhere, so
+that whoever was logged out there is logged out here in the end.
 
 Only a page that fills the window is ever sent away. A script gets 401 with the address to open, because a
 redirect would end in WeChat's pages, which it cannot show; and a redirected POST would be lost.
@@ -57,11 +61,13 @@ class Need(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a session lives, and how old WeChat's last word may be while the visitor is in WeChat."""
+    """How long a session lives, and how old the gateway's last word may be: in WeChat, and elsewhere."""
 
     idle: timedelta = timedelta(days=7)
     absolute: timedelta = timedelta(days=30)
     recheck_after: timedelta = timedelta(hours=4)
+    recheck_elsewhere: timedelta = timedelta(hours=12)
+    """For pages; scripts and forms go on for as long again, for a page that is opened meanwhile renews it."""
 
     @property
     def slide_after(self) -> timedelta:
@@ -166,9 +172,7 @@ def decide(
     limits = limits or Limits()
     if session is None or not is_live(session, limits, now):
         return _without_session(facts, policy)
-    if facts.in_wechat and (
-        not session.is_present(facts.presence) or now - session.proved_at >= limits.recheck_after
-    ):
+    if (facts.in_wechat and not session.is_present(facts.presence)) or _is_old(facts, session, now, limits):
         return _check_again(facts, policy)
     if policy.need is Need.LOGIN and not _satisfies(session, policy, now):
         return _send(facts, policy, REAUTH_REQUIRED)
@@ -198,6 +202,13 @@ def _check_again(facts: Facts, policy: Policy) -> Decision:
     if facts.changing or policy.need is Need.LOGIN:
         return Deny(401, REAUTH_REQUIRED)
     return Go()
+
+
+def _is_old(facts: Facts, session: Session, now: datetime, limits: Limits) -> bool:
+    """Tell whether the gateway has to say again who it is."""
+    if facts.in_wechat:
+        return now - session.proved_at >= limits.recheck_after
+    return now - session.proved_at >= limits.recheck_elsewhere * (1 if facts.navigation else 2)
 
 
 def _satisfies(session: Session, policy: Policy, now: datetime) -> bool:

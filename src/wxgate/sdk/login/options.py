@@ -45,6 +45,7 @@ class Options:
     idle: timedelta = Limits().idle
     absolute: timedelta = Limits().absolute
     recheck_after: timedelta = Limits().recheck_after
+    recheck_elsewhere: timedelta = Limits().recheck_elsewhere
 
     def __post_init__(self) -> None:
         """Refuse what could not work, with what to change."""
@@ -92,7 +93,7 @@ class Options:
     @property
     def limits(self) -> Limits:
         """How long sessions live."""
-        return Limits(self.idle, self.absolute, self.recheck_after)
+        return Limits(self.idle, self.absolute, self.recheck_after, self.recheck_elsewhere)
 
     @property
     def policy(self) -> Policy:
