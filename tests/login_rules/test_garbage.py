@@ -86,6 +86,10 @@ PATHS = [
     "/login/session?app=%00",
     "/login/logout?realm=%00",
     "/login/nowhere",
+    "/login/scan/%00/events",
+    "/login/scan/" + "0" * 22 + "/events?x=%00",
+    "/login/scan/confirm/%00",
+    "/login/scan/confirm/" + "x" * 3000,
     "/oidc/%00/authorize",
     "/oidc/%ff/authorize",
     "/oidc/%00/logout",
@@ -227,6 +231,10 @@ async def test_odd_paths_are_not_found(scene: Scene) -> None:
         said = await send(scene, "GET", path)
         check(said)
         assert said.status in (400, 401, 404, 405), said
+    for path in ("/login/scan/%00/redeem", "/login/scan/confirm/%00", "/login/scan"):
+        said = await send(scene, "POST", path, data={"answer": "%00", "csrf": "\x00"})
+        check(said)
+        assert said.status in (400, 403, 404, 405, 409), said
     for path in ("/oidc/%00/token", "/oidc/%00/revoke", "/oidc/none/token"):
         said = await send(scene, "POST", path, data={"a": "b"})
         assert said.status in (400, 404), said
