@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from tests.server.login_records import make_session
+from tests.store.login_rows import know
 from wxgate.clock import ManualClock
 from wxgate.custody.vault import KeyRing, Vault
 from wxgate.login.records import Attempt, Goal, LoginCode, Mode, Outcome, Purpose, Realm
@@ -39,7 +40,8 @@ async def test_each_record_goes_when_nobody_needs_it_any_more(sqlite_url: str) -
         await login.attempts.finish("state", holder="me", outcome=Outcome("session", "/"), now=NOW)
         code = LoginCode("code", Purpose.OIDC, "main", "wxcl_1", "u_1", "s_1", "f_1", {}, NOW, SOON)
         await login.codes.put(code)
-        await login.sessions.create(make_session("u_1", "s_1", NOW))
+        await know(store, "u_1", realm="main")
+        assert await login.sessions.create(make_session("u_1", "s_1", NOW))
 
         assert (await upkeep.forget_outcomes(), await upkeep.tend()) == (0, 0)
 

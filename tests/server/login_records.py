@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from tests.harness import World
+from tests.store.login_rows import know
 from wxgate.login.records import (
     Acr,
     Conflict,
@@ -46,4 +47,5 @@ def make_session(sub: str, sid: str, now: datetime, *, app: str = "shop") -> Ses
 async def put_session(world: World, sub: str, sid: str, *, app: str = "shop") -> None:
     """Let somebody be logged in."""
     session = make_session(sub, sid, world.node.clock.now(), app=app)
-    await world.node.store.login.sessions.create(session)
+    await know(world.node.store, sub, realm="main")
+    assert await world.node.store.login.sessions.create(session)

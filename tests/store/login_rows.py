@@ -25,6 +25,9 @@ from wxgate.login.records import (
     SigningKey,
 )
 from wxgate.secret import AppSecret, Secret
+from wxgate.store import Store
+from wxgate.store.login_tables import subjects
+from wxgate.store.upsert import insert_for
 
 REALM = Realm(
     name="shops",
@@ -158,3 +161,21 @@ SCAN = Scan(
     started_at=NOW,
     expires_at=after(300),
 )
+
+
+async def know(store: Store, *subs: str, realm: str = "shops") -> None:
+    """Let there be subjects without a name: sessions are of subjects only."""
+    rows = [{"realm": realm, "sub": sub, "created_at": NOW, "updated_at": NOW} for sub in subs]
+    await store.database.batch(
+        lambda connection: connection.execute(
+            insert_for(connection, subjects).values(rows).on_conflict_do_nothing()
+        )
+    )
+
+
+async def put_session(store: Store, session: Session = SESSION, *, instead_of: str | None = None) -> Session:
+    """Keep a session of somebody who is known."""
+    await know(store, session.sub, realm=session.realm)
+    created = await store.login.sessions.create(session, instead_of=instead_of)
+    assert created is not None
+    return created.session

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.store.login_rows import ACCESS, CODE, OPENID, SESSION, UNIONID
+from tests.store.login_rows import ACCESS, CODE, OPENID, SESSION, UNIONID, put_session
 from tests.store.moments import NOW, after
 from wxgate.login.records import Conflict, IdentityKind, Name, Profile, Subject
 from wxgate.store import Store
@@ -198,7 +198,7 @@ async def test_a_forgotten_subject_leaves_nothing_nor_do_its_aliases(store: Stor
     await login.identities.merge("shops", kept="u_anna", other="u_alias", now=NOW)
     await resolve(store, OTHER_OPENID, sub="u_else")
     for sub in ("u_anna", "u_alias", "u_else"):
-        await login.sessions.create(replace(SESSION, id_hash=sub, sid=sub, sub=sub))
+        await put_session(store, replace(SESSION, id_hash=sub, sid=sub, sub=sub))
         await login.codes.put(replace(CODE, code_hash=sub, sid=sub, sub=sub))
         await login.grants.put([replace(ACCESS, token_hash=sub, sid=sub, sub=sub)])
     assert await login.identities.forget("shops", "u_anna")

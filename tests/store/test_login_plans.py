@@ -19,6 +19,7 @@ from tests.store.login_rows import (
     SESSION,
     SIGNING_KEY,
     UNIONID,
+    put_session,
 )
 from tests.store.moments import NOW, after
 from wxgate.login.records import GrantKind, Profile, ScanState
@@ -70,8 +71,8 @@ async def use(store: Store) -> None:
     await login.identities.openids("shops", "wxsite", after="o")
     await login.identities.count_openids("shops", "wxsite")
     await login.identities.forget("shops", "u_nobody")
-    await login.sessions.create(replace(SESSION, id_hash="n", sid="n"), instead_of=SESSION.id_hash)
-    await login.sessions.create(replace(SESSION, id_hash="g", sid="g"), instead_of="n", goes_on=True)
+    await put_session(store, replace(SESSION, id_hash="n", sid="n"), instead_of=SESSION.id_hash)
+    await put_session(store, replace(SESSION, id_hash="g", sid="g"), instead_of="n")
     await login.sessions.load(SESSION.id_hash)
     await login.sessions.by_sid("sid-1")
     await login.sessions.touch(SESSION.id_hash, seen_at=NOW)
@@ -103,7 +104,7 @@ async def use(store: Store) -> None:
 async def test_no_table_that_grows_is_read_whole(store: Store) -> None:
     login = store.login
     await login.attempts.create(ATTEMPT)
-    await login.sessions.create(SESSION)
+    await put_session(store, SESSION)
     await login.codes.put(CODE)
     await login.keys.put(SIGNING_KEY)
     await login.scans.create(SCAN)

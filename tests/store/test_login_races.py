@@ -18,6 +18,8 @@ from tests.store.login_rows import (
     SESSION,
     SIGNING_KEY,
     UNIONID,
+    know,
+    put_session,
 )
 from tests.store.moments import NOW, after
 from wxgate.login.records import GrantKind, IdentityKind, Name, Profile, ScanState
@@ -97,7 +99,7 @@ async def test_of_many_that_scan_confirm_or_refuse_one_decides(store: Store, oth
 
 
 async def test_of_many_that_end_a_session_one_tells_of_it(store: Store, other: Store) -> None:
-    await store.login.sessions.create(SESSION)
+    await put_session(store, SESSION)
 
     async def end(node: Store, number: int) -> int:
         if number % 5 == 0:
@@ -209,32 +211,26 @@ async def test_a_family_revoked_while_it_grows_is_revoked_whole(store: Store, ot
         assert kept is None or kept.revoked_at == after(2)
 
 
-async def test_a_login_that_takes_the_place_of_a_session_ends_it_beside_others(
-    store: Store, other: Store
-) -> None:
-    await store.login.sessions.create(SESSION)
+async def test_of_many_logins_in_the_place_of_one_session_the_last_lives(store: Store, other: Store) -> None:
+    await put_session(store, SESSION)
 
-    async def log_in(node: Store, number: int) -> None:
+    async def log_in(node: Store, number: int) -> str:
         new = replace(SESSION, id_hash=f"n{number}", sid=f"n{number}")
-        await node.login.sessions.create(new, instead_of=SESSION.id_hash)
+        return (await put_session(node, new, instead_of=SESSION.id_hash)).sid
 
-    await many(store, other, log_in)
-    assert len(await store.login.sessions.live("shops", now=NOW)) == CALLERS
+    assert set(await many(store, other, log_in)) == {"sid-1"}
+    [last] = await store.login.sessions.live("shops", now=NOW)
+    assert last.sid == "sid-1"
     old = await store.login.sessions.load(SESSION.id_hash)
     assert old is not None
     assert old.end_reason == "replaced"
 
 
-async def test_of_many_logins_that_go_on_with_a_session_one_has_its_sid(store: Store, other: Store) -> None:
-    await store.login.sessions.create(SESSION)
-
-    async def log_in(node: Store, number: int) -> str:
-        new = replace(SESSION, id_hash=f"n{number}", sid=f"n{number}")
-        return (await node.login.sessions.create(new, instead_of=SESSION.id_hash, goes_on=True)).sid
-
-    sids = await many(store, other, log_in)
-    assert sids.count("sid-1") == 1
-    assert len(set(sids)) == CALLERS
-    kept = await store.login.sessions.by_sid("sid-1")
-    assert kept is not None
-    assert kept.ended_at is None
+async def test_nobody_is_forgotten_and_still_logged_in(store: Store, other: Store) -> None:
+    """Whichever comes first: the session goes with its subject, or is never made."""
+    for turn in range(5):
+        sub = f"u_{turn}"
+        await know(store, sub)
+        new = replace(SESSION, sub=sub, id_hash=sub, sid=sub)
+        await asyncio.gather(store.login.sessions.create(new), other.login.identities.forget("shops", sub))
+        assert await store.login.sessions.load(sub) is None

@@ -14,6 +14,7 @@ from tests.store.login_rows import (
     SESSION,
     SIGNING_KEY,
     UNIONID,
+    put_session,
 )
 from tests.store.moments import NOW, after
 from wxgate.login.records import Profile
@@ -76,7 +77,7 @@ async def test_a_client_takes_its_codes_and_grants_along(store: Store) -> None:
     login = store.login
     await login.realms.put_client(CLIENT)
     other = replace(ACCESS, token_hash="other", client="wxcl_other")
-    await login.sessions.create(SESSION)
+    await put_session(store, SESSION)
     await login.codes.put(CODE)
     await login.grants.put([ACCESS, other])
     assert await login.realms.remove_client("wxcl_shop")
@@ -96,7 +97,7 @@ async def fill(store: Store, realm: str) -> None:
     await login.attempts.create(replace(ATTEMPT, state_hash=mark, realm=realm))
     for number, names in enumerate(([OPENID], [UNIONID], [OPENID, UNIONID])):
         await login.identities.resolve(realm, names, new_sub=f"u_{number}", profile=Profile(), now=NOW)
-    await login.sessions.create(replace(SESSION, id_hash=mark, sid=realm, realm=realm, sub="u_0"))
+    await put_session(store, replace(SESSION, id_hash=mark, sid=realm, realm=realm, sub="u_0"))
     await login.codes.put(replace(CODE, code_hash=mark, realm=realm, sid=realm))
     await login.grants.put([replace(ACCESS, token_hash=mark, realm=realm, sid=realm)])
     await login.keys.put(replace(SIGNING_KEY, realm=realm))

@@ -3,9 +3,19 @@
 from dataclasses import replace
 from typing import Any
 
-from tests.store.login_rows import ACCESS, CODE, OPENID, SCAN, SESSION, SIGNING_KEY, UNIONID
+from tests.store.login_rows import (
+    ACCESS,
+    CODE,
+    OPENID,
+    SCAN,
+    SESSION,
+    SIGNING_KEY,
+    UNIONID,
+    know,
+    put_session,
+)
 from tests.store.moments import NOW, after
-from wxgate.login.records import GrantKind, Profile, ScanState, Session
+from wxgate.login.records import Created, GrantKind, Profile, ScanState, Session
 from wxgate.store import Store
 
 REFRESH = replace(ACCESS, token_hash="refresh", kind=GrantKind.REFRESH)
@@ -18,9 +28,9 @@ def session(number: int, **changes: object) -> Session:
 
 async def test_a_session_is_loaded_as_it_was_made(store: Store) -> None:
     sessions = store.login.sessions
-    await sessions.create(SESSION)
+    await put_session(store, SESSION)
     bare = session(2, unionid=None)
-    await sessions.create(bare)
+    await put_session(store, bare)
     assert await sessions.load(SESSION.id_hash) == SESSION
     assert await sessions.by_sid("sid-2") == bare
     assert await sessions.load("nobody") is None
@@ -29,16 +39,51 @@ async def test_a_session_is_loaded_as_it_was_made(store: Store) -> None:
 
 async def test_a_new_session_ends_the_one_in_whose_place_it_is(store: Store) -> None:
     sessions = store.login.sessions
-    await sessions.create(session(1))
-    await sessions.create(session(2, started_at=after(5)), instead_of="id-1")
-    assert await sessions.load("id-1") == session(1, ended_at=after(5), end_reason="replaced")
-    await sessions.create(session(3, started_at=after(6)), instead_of="id-1")
-    assert await sessions.load("id-1") == session(1, ended_at=after(5), end_reason="replaced")
+    await put_session(store, session(1, sub="u_ben"))
+    await know(store, "u_anna")
+    made = await sessions.create(session(2, started_at=after(5)), instead_of="id-1")
+    ended = session(1, sub="u_ben", ended_at=after(5), end_reason="replaced", replaced_by="id-2")
+    assert made == Created(session(2, started_at=after(5)), ended)
+    assert await sessions.load("id-1") == ended
+
+
+async def test_a_session_in_the_place_of_a_replaced_one_ends_the_last_of_them(store: Store) -> None:
+    """Two tabs log in from one session: what the second one shows is what the first one had replaced."""
+    sessions = store.login.sessions
+    await put_session(store, session(1))
+    await put_session(store, session(2), instead_of="id-1")
+    await put_session(store, session(3), instead_of="id-1")
+    last = await sessions.by_sid("sid-1")
+    assert last is not None
+    assert (last.id_hash, last.ended_at) == ("id-3", None)
+
+    await know(store, "u_ben")
+    made = await sessions.create(session(4, sub="u_ben"), instead_of="id-1")
+    assert made is not None
+    assert made.ended is not None
+    assert (made.ended.sid, made.ended.replaced_by) == ("sid-1", "id-4")
+    assert [each.id_hash for each in await sessions.live("shops", now=NOW)] == ["id-4"]
+
+
+async def test_a_session_that_ended_by_hand_is_gone_on_with_by_nobody(store: Store) -> None:
+    sessions = store.login.sessions
+    await put_session(store, session(1))
+    await sessions.end("id-1", reason="logged_out", now=after(1))
+    assert await sessions.create(session(2), instead_of="id-1") == Created(session(2))
+    assert await sessions.load("id-1") == session(1, ended_at=after(1), end_reason="logged_out")
+
+
+async def test_who_is_forgotten_gets_no_session_and_keeps_the_other_one(store: Store) -> None:
+    sessions = store.login.sessions
+    await put_session(store, session(1, sub="u_ben"))
+    assert await sessions.create(session(2), instead_of="id-1") is None
+    assert await sessions.load("id-2") is None
+    assert await sessions.load("id-1") == session(1, sub="u_ben")
 
 
 async def test_a_session_is_seen_and_proved_while_it_lives(store: Store) -> None:
     sessions = store.login.sessions
-    await sessions.create(session(1))
+    await put_session(store, session(1))
     await sessions.touch("id-1", seen_at=after(10))
     await sessions.touch("id-1", seen_at=after(5))
     assert await sessions.load("id-1") == session(1, seen_at=after(10))
@@ -55,7 +100,7 @@ async def test_a_session_is_seen_and_proved_while_it_lives(store: Store) -> None
 
 async def test_the_end_of_a_session_is_told_once(store: Store) -> None:
     sessions = store.login.sessions
-    await sessions.create(session(1))
+    await put_session(store, session(1))
     ended = await sessions.end("id-1", reason="logout", now=after(1))
     assert ended == session(1, ended_at=after(1), end_reason="logout")
     assert await sessions.end("id-1", reason="other", now=after(2)) is None
@@ -64,11 +109,11 @@ async def test_the_end_of_a_session_is_told_once(store: Store) -> None:
 
 async def test_sessions_end_by_subject_by_client_and_by_app(store: Store) -> None:
     login = store.login
-    await login.sessions.create(session(1))
-    await login.sessions.create(session(2, sub="u_ben", app="shop"))
-    await login.sessions.create(session(3, sub="u_ben"))
-    await login.sessions.create(session(4, realm="other"))
-    await login.sessions.create(session(5, expires_at=after(5)))
+    await put_session(store, session(1))
+    await put_session(store, session(2, sub="u_ben", app="shop"))
+    await put_session(store, session(3, sub="u_ben"))
+    await put_session(store, session(4, realm="other"))
+    await put_session(store, session(5, expires_at=after(5)))
     await login.grants.put([replace(ACCESS, sid="sid-3"), replace(ACCESS, token_hash="4", sid="sid-4")])
 
     async def end(**whose: str) -> list[str]:
@@ -87,12 +132,12 @@ async def test_sessions_end_by_subject_by_client_and_by_app(store: Store) -> Non
 
 async def test_live_sessions_are_listed_by_sid(store: Store) -> None:
     sessions = store.login.sessions
-    await sessions.create(session(3))
-    await sessions.create(session(1))
-    await sessions.create(session(2, sub="u_ben"))
-    await sessions.create(session(4, expires_at=after(5)))
-    await sessions.create(session(5, ended_at=after(1)))
-    await sessions.create(session(6, realm="other"))
+    await put_session(store, session(3))
+    await put_session(store, session(1))
+    await put_session(store, session(2, sub="u_ben"))
+    await put_session(store, session(4, expires_at=after(5)))
+    await put_session(store, session(5, ended_at=after(1)))
+    await put_session(store, session(6, realm="other"))
 
     async def live(**query: object) -> list[str]:
         return [each.sid for each in await sessions.live("shops", now=after(5), **query)]  # type: ignore[arg-type]
@@ -107,7 +152,7 @@ async def test_a_merged_subjects_sessions_are_those_of_its_alias_too(store: Stor
     login = store.login
     for number, (sub, name) in enumerate((("u_anna", OPENID), ("u_alias", UNIONID))):
         await login.identities.resolve("shops", [name], new_sub=sub, profile=Profile(), now=NOW)
-        await login.sessions.create(session(number, sub=sub))
+        await put_session(store, session(number, sub=sub))
     await login.identities.merge("shops", kept="u_anna", other="u_alias", now=NOW)
     found = await login.sessions.live("shops", sub="u_anna", now=NOW)
     assert [each.sid for each in found] == ["sid-0", "sid-1"]
@@ -117,9 +162,9 @@ async def test_a_merged_subjects_sessions_are_those_of_its_alias_too(store: Stor
 
 async def test_old_sessions_are_forgotten_with_the_clients_they_had(store: Store) -> None:
     login = store.login
-    await login.sessions.create(session(1, ended_at=after(10)))
-    await login.sessions.create(session(2, expires_at=after(10)))
-    await login.sessions.create(session(3, expires_at=after(11)))
+    await put_session(store, session(1, ended_at=after(10)))
+    await put_session(store, session(2, expires_at=after(10)))
+    await put_session(store, session(3, expires_at=after(11)))
     await login.grants.put([replace(ACCESS, token_hash=str(n), sid=f"sid-{n}") for n in (1, 3)])
     assert await login.sessions.prune(ended_before=after(10)) == 0
     assert await login.sessions.prune(ended_before=after(11)) == 2
@@ -192,7 +237,7 @@ async def test_what_is_left_of_expired_sessions_is_revoked_with_their_person_cli
     login = store.login
     for number, (sub, name) in enumerate((("u_anna", OPENID), ("u_alias", UNIONID))):
         await login.identities.resolve("shops", [name], new_sub=sub, profile=Profile(), now=NOW)
-        await login.sessions.create(session(number, sub=sub, expires_at=after(5)))
+        await put_session(store, session(number, sub=sub, expires_at=after(5)))
     await login.identities.merge("shops", kept="u_anna", other="u_alias", now=NOW)
     mine = {"sub": "u_ben", "client": "wxcl_b", "sid": "gone", "data": {"app": "news"}}
     changes: list[dict[str, Any]] = [
@@ -221,7 +266,7 @@ async def test_what_is_left_of_expired_sessions_is_revoked_with_their_person_cli
 async def test_tokens_that_come_after_the_end_of_their_session_are_worth_nothing(store: Store) -> None:
     """Whoever ends it looks for its tokens and clients once: what is kept later, nobody would revoke."""
     login = store.login
-    await login.sessions.create(SESSION)
+    await put_session(store, SESSION)
     assert await login.grants.put([ACCESS, REFRESH])
     await login.sessions.end(SESSION.id_hash, reason="r", now=after(1))
     assert not await login.grants.put([replace(ACCESS, token_hash="late")])
@@ -245,7 +290,7 @@ async def test_tokens_of_a_code_that_was_spent_twice_are_worth_nothing(store: St
 
 async def test_the_clients_of_a_session_are_known_after_their_grants_are_forgotten(store: Store) -> None:
     login = store.login
-    await login.sessions.create(SESSION)
+    await put_session(store, SESSION)
     await login.grants.put([ACCESS, REFRESH, replace(REFRESH, token_hash="r2", client="wxcl_b")])
     await login.grants.put([replace(ACCESS, token_hash="a2", sid="no-session", client="wxcl_c")])
     assert await login.grants.clients_of("sid-1") == ["wxcl_b", "wxcl_shop"]
@@ -306,13 +351,14 @@ async def test_an_expired_scan_takes_no_step_and_is_forgotten(store: Store) -> N
 
 async def test_a_login_that_goes_on_keeps_its_sid_and_one_that_has_ended_does_not(store: Store) -> None:
     sessions = store.login.sessions
-    await sessions.create(session(1))
-    second = await sessions.create(session(2, started_at=after(5)), instead_of="id-1", goes_on=True)
+    await put_session(store, session(1))
+    second = await put_session(store, session(2, started_at=after(5)), instead_of="id-1")
 
     assert second.sid == "sid-1"
     assert await sessions.by_sid("sid-1") == second
     old = await sessions.load("id-1")
     assert old is not None
     assert (old.sid, old.end_reason) == ("sid-2", "replaced")
-    third = await sessions.create(session(3, started_at=after(6)), instead_of="id-1", goes_on=True)
+    await sessions.end("id-2", reason="logged_out", now=after(6))
+    third = await put_session(store, session(3, started_at=after(7)), instead_of="id-1")
     assert third.sid == "sid-3"

@@ -20,6 +20,7 @@ from tests.store.login_rows import (
     SESSION,
     SIGNING_KEY,
     UNIONID,
+    put_session,
 )
 from tests.store.moments import NOW, after
 from wxgate.custody.vault import KeyRing, Vault
@@ -66,9 +67,9 @@ async def test_a_refresh_token_whose_successors_cannot_be_kept_stays_good(store:
 
 async def test_a_session_ends_only_with_the_one_in_its_place(store: Store) -> None:
     sessions = store.login.sessions
-    await sessions.create(SESSION)
+    await put_session(store, SESSION)
     with pytest.raises(StorageError) as raised:
-        await sessions.create(replace(SESSION, id_hash="new"), instead_of=SESSION.id_hash)  # the same sid
+        await put_session(store, replace(SESSION, id_hash="new"), instead_of=SESSION.id_hash)  # the same sid
     assert raised.value.refused
     assert await sessions.load(SESSION.id_hash) == SESSION
 
@@ -103,7 +104,7 @@ async def test_a_merge_and_a_forgetting_that_fail_half_way_change_nothing(store:
 async def test_a_realm_whose_removal_was_stopped_is_removed_by_the_next_one(store: Store) -> None:
     login = store.login
     await login.realms.put_realm(REALM)
-    await login.sessions.create(SESSION)
+    await put_session(store, SESSION)
     await login.grants.put([ACCESS])
     async with without(store, "login_grants"):
         await login.realms.remove_realm("shops")
@@ -119,7 +120,7 @@ async def test_what_is_there_is_not_made_twice(store: Store) -> None:
     login = store.login
     for make in (
         lambda: login.attempts.create(ATTEMPT),
-        lambda: login.sessions.create(SESSION),
+        lambda: put_session(store, SESSION),
         lambda: login.codes.put(CODE),
         lambda: login.grants.put([ACCESS]),
         lambda: login.scans.create(SCAN),
@@ -137,7 +138,7 @@ async def test_text_that_no_database_takes_is_kept_as_well_as_it_can_be(store: S
     )
     assert subject.profile.nickname == "a\ufffdb?🌸\x14"
     assert list(await login.identities.subjects("shops", search=hostile, after="")) == []
-    await login.sessions.create(replace(SESSION, agent=hostile, address=hostile))
+    await put_session(store, replace(SESSION, agent=hostile, address=hostile))
     attempt = replace(ATTEMPT, goal=Goal(Purpose.PAGE, {"return_to": "/\x14🌸"}))
     await login.attempts.create(attempt)
     assert await login.attempts.load(ATTEMPT.state_hash) == attempt

@@ -17,7 +17,7 @@ from wxgate.login.browsers import Entrance, Obstacle, choose
 from wxgate.login.entering import Entering
 from wxgate.login.ports import Identities, Realms
 from wxgate.login.proofs import is_strong, least_acr
-from wxgate.login.records import Acr, Mode, Realm, Session
+from wxgate.login.records import Acr, Mode, Realm, Session, Subject
 from wxgate.login.returning import Returned, Returning, enough_for
 from wxgate.login.scan_entering import ScanEntrance
 from wxgate.login.sessions import Terms, Verdict, judge
@@ -137,17 +137,12 @@ class Door:
             self._clock.now(),
             top_level=visitor.top_level,
         )
-        if session is not None and verdict is Verdict.GO and await self._lacks_name(demand, visitor, session):
-            verdict = Verdict.LOGIN
+        if session is not None and verdict is Verdict.GO:
+            subject = await self._identities.subject(session.realm, session.sub)
+            # Nobody can be told who somebody is that has been forgotten.
+            if subject is None or _lacks_name(demand, visitor, session, subject):
+                verdict = Verdict.LOGIN
         return session, verdict
-
-    async def _lacks_name(self, demand: Demand, visitor: Visitor, session: Session) -> bool:
-        """Tell whether a nickname is wanted that only a consent would bring."""
-        silent = session.acr is Acr.SILENT and visitor.browser.is_wechat and demand.mode is not Mode.SILENT
-        if not demand.profile or not silent or Prompt.NONE in demand.prompt:
-            return False
-        subject = await self._identities.subject(session.realm, session.sub)
-        return subject is not None and not subject.profile.nickname
 
     async def _leave(self, demand: Demand, visitor: Visitor, entrance: Entrance) -> Leave:
         begun = await self.begin(demand, visitor, entrance)
@@ -181,6 +176,13 @@ def held_back(
     if not demand.tapped and (logged_out or (unseen and not realm.silent)):
         return Show(Page.TAP, facts)
     return Show(Page.LOOP, facts) if in_a_loop else None
+
+
+def _lacks_name(demand: Demand, visitor: Visitor, session: Session, subject: Subject) -> bool:
+    """Tell whether a nickname is wanted that only a consent would bring."""
+    silent = session.acr is Acr.SILENT and visitor.browser.is_wechat and demand.mode is not Mode.SILENT
+    named = subject.profile.nickname or not demand.profile
+    return silent and not named and Prompt.NONE not in demand.prompt
 
 
 def _blocked(demand: Demand, obstacle: Obstacle) -> Show | Refuse:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from wxgate.errors import StorageError
 from wxgate.login.endings import Hearing, nobody_hears
 from wxgate.login.identities import People
 from wxgate.login.ports import Sessions
@@ -14,6 +15,9 @@ from wxgate.login.visits import Cookies, Held, Visitor
 from wxgate.secret import Presence, Secret, SessionId, fingerprint
 
 LONGEST_AGENT = 300
+
+TRIES = 2
+"""How often somebody is looked up who is forgotten between that and the session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +78,24 @@ class Entering:
         A silent proof of the person who has the browser's session already goes on with it, under a new
         presence. Everybody else gets a new session, and the browser's old one ends with it.
         """
-        subject = await self._people.resolve(realm, proof, now)
-        self._listener.logged_in(realm, proof, subject.sub)
+        for _ in range(TRIES):
+            subject = await self._people.resolve(realm, proof, now)
+            entered = await self._enter(realm, proof, subject.sub, visitor, now)
+            if entered is not None:
+                self._listener.logged_in(realm, proof, subject.sub)
+                return entered
+        raise StorageError("somebody is forgotten as fast as they log in; try again")
+
+    async def _enter(
+        self, realm: Realm, proof: Proof, sub: str, visitor: Visitor, now: datetime
+    ) -> Entered | None:
+        """Give somebody a session; None when they have been forgotten meanwhile."""
         held = visitor.at(realm.name)
         before = await self.held(realm.name, held)
         keeps_cookies = before is not None and has_presence(before, held)
-        if before is not None and not is_live(before, realm.limits, now):
-            before = None
+        live = before is not None and is_live(before, realm.limits, now)
         presence = make_presence(self._random)
-        if before is not None and held.session_id is not None and _goes_on(before, subject.sub, proof):
+        if before is not None and held.session_id is not None and live and _goes_on(before, sub, proof):
             proved = await self._sessions.prove(
                 before.id_hash,
                 presence_hash=fingerprint(presence),
@@ -95,18 +108,16 @@ class Entering:
                 session = replace(before, presence_hash=fingerprint(presence), proved_at=now, seen_at=now)
                 return Entered(session, held.session_id, presence, keeps_cookies)
         session_id = make_session_id(self._random)
-        session = self._new(realm, proof, visitor, subject.sub, session_id, presence, now)
-        if before is None:
-            session = await self._sessions.create(session)
-            self._listener.session(realm.name, "started")
-        else:
-            same = before.sub == subject.sub
-            # To applications a person who proves more than before is still logged in: their `sid` stays.
-            session = await self._sessions.create(session, instead_of=before.id_hash, goes_on=same)
-            self._listener.session(realm.name, "replaced")
-            if not same:
-                await self._follow([before])
-        return Entered(session, session_id, presence, keeps_cookies)
+        session = self._new(realm, proof, visitor, sub, session_id, presence, now)
+        # One that nobody has used for too long has not ended for applications: their tokens are still good.
+        created = await self._sessions.create(session, instead_of=before.id_hash if before else None)
+        if created is None:
+            return None
+        self._listener.session(realm.name, "replaced" if created.ended else "started")
+        # To applications a person who proves more than before is still logged in: their `sid` stays.
+        if created.ended is not None and created.ended.sub != sub:
+            await self._follow([created.ended])
+        return Entered(created.session, session_id, presence, keeps_cookies)
 
     def _new(
         self,

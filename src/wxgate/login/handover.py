@@ -53,6 +53,11 @@ PAGES = frozenset({"snapshot", "interaction_required"})
 WORDS = {"cancelled": "access_denied", "trouble": "temporarily_unavailable"}
 """What the outcomes of a login are called in the address."""
 
+FORGOTTEN = {
+    "error": "temporarily_unavailable",
+    "error_description": "the person was forgotten meanwhile; log in again",
+}
+
 _PLAIN = re.compile(r"[\x20-\x7e]*")
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
@@ -176,7 +181,8 @@ class Handover:
             case Result.NONE:
                 told = {}
             case Result.SIGNED:
-                told = {"wx_result": await self._signed(wish, session)}
+                signed = await self._signed(wish, session)
+                told = {"wx_result": signed} if signed is not None else FORGOTTEN
             case _:
                 told = {"wx_code": await self._code(wish, session)}
         return with_answer(wish["return_to"], told | {"state": wish.get("state", "")})
@@ -237,11 +243,11 @@ class Handover:
         await self._codes.put(kept)
         return code.reveal()
 
-    async def _signed(self, wish: Mapping[str, str], session: Session) -> str:
+    async def _signed(self, wish: Mapping[str, str], session: Session) -> str | None:
         now = self._clock.now()
         subject = await self._subjects.load(session.realm, session.sub)
         if subject is None:
-            raise LookupError("a session without a subject")
+            return None
         claims = person(_login(wish, session), subject, subject.sub, frozenset({ScopeName.PROFILE}))
         claims |= {
             "aud": site_of(wish["return_to"]),

@@ -9,6 +9,7 @@ from wxgate.login.records import (
     Attempt,
     Client,
     Conflict,
+    Created,
     Grant,
     GrantKind,
     Identity,
@@ -178,14 +179,12 @@ class Identities(Protocol):
 class Sessions(Protocol):
     """Sessions of people at browsers."""
 
-    async def create(
-        self, session: Session, *, instead_of: str | None = None, goes_on: bool = False
-    ) -> Session:
-        """Keep a new session and return it as it is kept.
+    async def create(self, session: Session, *, instead_of: str | None = None) -> Created | None:
+        """Keep a new session and return it as it is kept; None when its subject is not there any more.
 
-        `instead_of` (an id_hash) ends in the same transaction as `replaced`. With `goes_on` it is the same
-        login to applications: the new one takes the old one's `sid`, and the old one the new one's, unless
-        the old one has ended meanwhile.
+        `instead_of` (an id_hash) ends in the same transaction as `replaced`; where it was replaced before,
+        the last in the row does. When both are of one subject it is the same login to applications: the new
+        one takes the old one's `sid`, and the old one the new one's.
         """
         ...
 

@@ -292,6 +292,16 @@ class Session:
     address: str = ""
     ended_at: datetime | None = None
     end_reason: str = ""
+    replaced_by: str | None = None
+    """The `id_hash` of the session that took the place of this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A new session as it is kept, and the one that ended for it, if there was one."""
+
+    session: Session
+    ended: Session | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,16 @@ def lock_realm(connection: Connection, realm: str) -> None:
         connection.execute(ALONE, {"key": f"login realm {realm}"})
 
 
+def share_realm(connection: Connection, realm: str) -> None:
+    """Keep out whoever changes names of the realm alone, until the transaction ends."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(BESIDE, {"key": f"login realm {realm}"})
+
+
 def lock_names(connection: Connection, realm: str, names: Iterable[records.Name]) -> None:
     """Wait until nobody changes these names, and keep others from them until the transaction ends."""
     if connection.dialect.name == "sqlite":
         return
-    connection.execute(BESIDE, {"key": f"login realm {realm}"})
+    share_realm(connection, realm)
     for key in sorted(f"login name {realm} {name.kind} {name.space} {name.value}" for name in names):
         connection.execute(ALONE, {"key": key})

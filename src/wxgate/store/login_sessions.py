@@ -8,10 +8,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
 
-from wxgate.login.records import Acr, Mode, Session
+from wxgate.login.records import Acr, Created, Mode, Session
 from wxgate.store.database import Database
 from wxgate.store.login_identities import aliases_of
-from wxgate.store.login_tables import session_clients, sessions
+from wxgate.store.login_locks import share_realm
+from wxgate.store.login_tables import session_clients, sessions, subjects
 from wxgate.store.steps import delete_in_steps, lock_some
 
 table = sessions.c
@@ -28,21 +29,9 @@ class SqlSessions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(
-        self, session: Session, *, instead_of: str | None = None, goes_on: bool = False
-    ) -> Session:
+    async def create(self, session: Session, *, instead_of: str | None = None) -> Created | None:
         """Insert a session; end the one before, and change sids with it where the login goes on."""
-        async with self._database.write() as connection:
-            if instead_of is not None:
-                ended: dict[str, Any] = {"ended_at": session.started_at, "end_reason": REPLACED}
-                whose = (table.id_hash == instead_of, table.ended_at.is_(None))
-                found = select(table.sid).where(*whose).with_for_update()
-                sid = (await connection.execute(found)).scalar()
-                if sid is not None and goes_on:
-                    ended["sid"], session = session.sid, replace(session, sid=sid)
-                await connection.execute(update(sessions).where(*whose).values(**ended))
-            await connection.execute(sessions.insert().values(**_row(session)))
-        return session
+        return await self._database.batch(partial(_create, session=session, instead_of=instead_of))
 
     async def load(self, id_hash: str) -> Session | None:
         """Load a session."""
@@ -145,6 +134,37 @@ class SqlSessions:
         async with self._database.read() as connection:
             row = (await connection.execute(select(sessions).where(condition))).first()
         return _read(row) if row is not None else None
+
+
+def _create(connection: Connection, session: Session, instead_of: str | None) -> Created | None:
+    # Whoever forgets the subject has the realm alone: it is gone before this, or takes the session along.
+    share_realm(connection, session.realm)
+    whose = select(subjects.c.sub).where(subjects.c.realm == session.realm, subjects.c.sub == session.sub)
+    if connection.execute(whose).first() is None:
+        return None
+    ended, before = None, _last_of(connection, instead_of)
+    if before is not None:
+        values = {"ended_at": session.started_at, "end_reason": REPLACED, "replaced_by": session.id_hash}
+        if before.sub == session.sub:
+            values["sid"], session = session.sid, replace(session, sid=before.sid)
+        mine = update(sessions).where(table.id_hash == before.id_hash).values(**values)
+        ended = _read(connection.execute(mine.returning(*table)).one())
+    connection.execute(sessions.insert().values(**_row(session)))
+    return Created(session, ended)
+
+
+def _last_of(connection: Connection, id_hash: str | None) -> Session | None:
+    """Lock a session, or the last of those that took its place; None when that has ended.
+
+    Two tabs may log in from one session: the second one shows a cookie that the first has replaced.
+    """
+    while id_hash is not None:
+        query = select(sessions).where(table.id_hash == id_hash).with_for_update()
+        row = connection.execute(query).first()
+        if row is None or row.ended_at is None:
+            return _read(row) if row is not None else None
+        id_hash = row.replaced_by
+    return None
 
 
 def _end_some(

@@ -162,6 +162,7 @@ sessions = Table(
     Column("address", Prose, nullable=False),
     Column("ended_at", Moment),
     Column("end_reason", Name(64), nullable=False),
+    Column("replaced_by", Name(64)),
     UniqueConstraint("sid"),
     Index(None, "realm", "sub", "sid"),
     Index(None, "expires_at"),

@@ -61,7 +61,8 @@ class TokenExchange:
         except LoginFailed as failed:
             raise _refusal(failed) from None
         session = self._session(*found, lives=_life(client, scope))
-        await self._sessions.create(session)
+        if await self._sessions.create(session) is None:
+            raise OAuthRefused("invalid_grant", "the person was forgotten meanwhile; log in again")
         document = await self._tokens.start(client, session, scope)
         return {**document, "issued_token_type": ACCESS_TOKEN_TYPE}
 

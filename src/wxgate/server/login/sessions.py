@@ -67,7 +67,7 @@ class Sessions:
         asked = visit.query("return_to")
         back = next((back for realm in realms if (back := self._front.back_of(realm, asked))), "")
         if not await self._live(visit, realms):
-            return "nobody", self._gone(visit, realms, back)
+            return "nobody", self._leave(self._gone(visit, realms, back), realms)
         fields = {
             "realm": visit.query("realm"),
             "return_to": asked if back else "",
@@ -105,8 +105,7 @@ class Sessions:
             return "forged", answer_friend(visit.request, self._forged(visit), realm)
         ended = [session for one in realms for session in await self._end(visit, one, form["all"] == "1")]
         response = self._after(visit, realms, form["return_to"], len(ended))
-        for one in realms:
-            self._front.with_cookies(response, Cookies(realm=one.name, forget=True, logged_out=True))
+        self._leave(response, realms)
         return "ended" if ended else "nobody", answer_friend(visit.request, response, realm)
 
     async def gone(self, visit: LoginVisit) -> Outcome:
@@ -125,6 +124,12 @@ class Sessions:
         if first and everywhere:
             ended += await endings.end_all(realm.name, BY_HAND, sub=session.sub)
         return ended
+
+    def _leave(self, response: Response, realms: list[Realm]) -> Response:
+        """Let the browser remember that its person has logged out, whether or not there was a session."""
+        for realm in realms:
+            self._front.with_cookies(response, Cookies(realm=realm.name, forget=True, logged_out=True))
+        return response
 
     def _after(self, visit: LoginVisit, realms: list[Realm], asked: str, ended: int) -> Response:
         if visit.wants_json:

@@ -184,12 +184,9 @@ class People:
         # Old ID tokens lie about in logs: only whoever has the session itself, and alive, ends the others.
         if held is not None and any(ended) and everywhere:
             ended += await self._login.endings.end_all(realm.name, BY_HAND, sub=held.sub)
-        for one in filter(None, ended):
-            self._login.listener.session(one.realm, "ended")
         gone = f"{self._front.base}{LOGGED_OUT}?{urlencode({'realm': realm.name})}"
         response = redirect(asked.next or gone)
-        if session is not None:
-            self._front.with_cookies(response, Cookies(realm=realm.name, forget=True, logged_out=True))
+        self._front.with_cookies(response, Cookies(realm=realm.name, forget=True, logged_out=True))
         return "ended" if any(ended) else "nobody", response
 
     async def _held(self, visit: LoginVisit, realm: Realm) -> Session | None:

@@ -239,6 +239,7 @@ def _add_sessions() -> None:
         sa.Column("address", sa.Text(), nullable=False),
         sa.Column("ended_at", Moment(), nullable=True),
         sa.Column("end_reason", sa.String(length=64), nullable=False),
+        sa.Column("replaced_by", sa.String(length=64), nullable=True),
         sa.PrimaryKeyConstraint("id_hash", name=op.f("pk_login_sessions")),
         sa.UniqueConstraint("sid", name=op.f("uq_login_sessions_sid")),
     )
