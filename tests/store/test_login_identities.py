@@ -94,6 +94,15 @@ async def test_what_is_new_of_a_profile_is_kept_and_nothing_is_forgotten(store: 
     assert await store.login.identities.subject("shops", "u_anna") == changed
 
 
+async def test_what_wechat_calls_everybody_replaces_nobodys_name(store: Store) -> None:
+    everybody = Profile("微信用户", "https://a/grey")
+    new, _ = await resolve(store, OPENID, profile=everybody)
+    assert new.profile == everybody
+    await resolve(store, OPENID, profile=Profile("安娜", "https://a/1"), at=5)
+    kept, _ = await resolve(store, OPENID, profile=everybody, at=6)
+    assert (kept.profile, kept.updated_at) == (Profile("安娜", "https://a/1"), after(5))
+
+
 async def test_nobody_is_known_without_a_name(store: Store) -> None:
     with pytest.raises(ValueError, match="without a name"):
         await resolve(store)

@@ -7,6 +7,9 @@ from wxgate.login.records import Profile
 LONGEST_NICKNAME = 64
 LONGEST_AVATAR = 1024
 
+PLACEHOLDER = "微信用户"
+"""What WeChat calls everybody who has not agreed to tell, beside a grey picture."""
+
 _JOINERS = "\u200c\u200d"
 """They hold emoji and some scripts together, so they stay."""
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     Row,
@@ -27,6 +28,7 @@ from sqlalchemy import (
     update,
 )
 
+from wxgate.login.people import PLACEHOLDER
 from wxgate.login.records import Conflict, Identity, IdentityKind, Name, Profile, Subject
 from wxgate.store.database import Database
 from wxgate.store.login_locks import lock_names, lock_realm
@@ -233,11 +235,14 @@ def _make(connection: Connection, answer: _Answer) -> Subject:
 
 def _note_login(connection: Connection, answer: _Answer, sub: str) -> Subject:
     """Write down a login and what is new of the profile; `updated_at` is when that last changed."""
-    told = {
+    told: dict[Column[Any], Any] = {
         subjects.c[name]: value
         for name, value in (("nickname", answer.profile.nickname), ("avatar", answer.profile.avatar))
         if value is not None
     }
+    if answer.profile.nickname == PLACEHOLDER:
+        # Everybody's name and picture, which are better than none, and worse than those of somebody.
+        told = {column: func.coalesce(column, value) for column, value in told.items()}
     at = literal(answer.now, Moment())
     new = or_(false(), *(column.is_distinct_from(value) for column, value in told.items()))
     statement = (

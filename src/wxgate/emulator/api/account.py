@@ -72,10 +72,10 @@ def _user_info(world: World, call: Call) -> Json:
     user = world.user_by_openid(appid, openid)
     if user is None:
         raise refusal(40003)
+    if appid not in user.followed_at:
+        return {"subscribe": 0, "openid": openid}
     unionid = world.unionid(user, world.accounts[appid])
     union = {"unionid": unionid} if unionid else {}
-    if appid not in user.followed_at:
-        return {"subscribe": 0, "openid": openid, **union}
     return {
         "subscribe": 1,
         "openid": openid,
