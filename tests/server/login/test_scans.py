@@ -170,6 +170,19 @@ async def test_a_stream_tells_every_change_and_ends(scene: Scene) -> None:
     assert states[-1] == 'data: {"state": "confirmed"}'
 
 
+async def test_a_stream_does_not_hold_a_node_that_stops(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wxgate.server.login.scans.STREAM_SECONDS", 3600.0)
+    screen = await show(scene)
+    events = f"/login/scan/{screen.id}/events"
+    async with asyncio.timeout(60):
+        stream = asyncio.create_task(screen.browser.fetch(events, Accept="text/event-stream"))
+        await asyncio.sleep(0.05)
+        scene.world.node.feed.end()
+        assert 'data: {"state": "shown"}' in (await stream).text
+
+
 async def test_a_screen_may_meet_another_node_than_push_and_phone(scene: Scene) -> None:
     screen, phone, _ = await to_the_question(scene)
     async with another_node(scene.world) as (_, address):

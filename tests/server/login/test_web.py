@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from html import unescape
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -244,6 +245,13 @@ async def test_wechats_frame_for_a_page_of_ones_own(scene: Scene) -> None:
     told = answer.json
     assert (told["appid"], told["scope"], told["self_redirect"]) == (scene.site.appid, "snsapi_login", False)
     assert told["script"].endswith("/connect/zh_CN/htmledition/js/wxLogin.js")
+    assert (told["stylelite"], told["fast_login"]) == (1, 1)
     assert browser.cookie("wxa") is not None
+    # Whoever wants to choose is shown a code, and not the account of the WeChat on this computer.
+    choosing = {"prompt": "select_account"}
+    answer = await browser.fetch(scene.start("site", **choosing).replace("/site?", "/site/qr.json?"))
+    assert (answer.json["stylelite"], answer.json["fast_login"]) == (1, 0)
+    page = await browser.get(scene.start("site", mode="qr", **choosing))
+    assert '"fast_login": 0' in unescape(page.text)
     answer = await browser.fetch(scene.start("shop").replace("/shop?", "/shop/qr.json?"))
     assert answer.status == 400

@@ -37,7 +37,7 @@ CONFIRM_AGE, ANSWER_AGE = 300, 600
 
 POLL_SECONDS = 0.5
 STREAM_SECONDS = 25.0
-"""How often a stream looks, and after how long it ends, so that a node can stop; browsers come back."""
+"""How often a stream looks, and after how long it ends, or when its node does; browsers come back."""
 
 RETRY_MILLISECONDS = 500
 
@@ -98,7 +98,8 @@ class ScanRoutes:
                 if state != told:
                     yield f"data: {json.dumps({'state': state})}\n\n".encode()
                     told = state
-                if state not in (ScanState.SHOWN, ScanState.SCANNED) or loop.time() >= until:
+                over = state not in (ScanState.SHOWN, ScanState.SCANNED)
+                if over or loop.time() >= until or self._front.node.feed.ended:
                     return
                 await asyncio.sleep(POLL_SECONDS)
                 scan = await self._scans.load(scan.id) or scan

@@ -18,7 +18,7 @@ from wxgate.login.handover import read_wish, with_answer
 from wxgate.login.proofs import keep_terms
 from wxgate.login.records import App, AppKind, Goal, Mode, Purpose, Realm
 from wxgate.login.returning import Returned
-from wxgate.login.visits import Answer, Demand, Enter, Leave, Page, Refuse, Show
+from wxgate.login.visits import Answer, Demand, Enter, Leave, Page, Prompt, Refuse, Show
 from wxgate.secret import LoginState
 from wxgate.server.asgi import client_ip
 from wxgate.server.front import Outcome
@@ -84,7 +84,7 @@ class Starting:
                 return "entered", self._front.with_cookies(redirect(location), cookies)
             case Leave():
                 if visit.query("mode") == "qr":
-                    return self._in_our_page(visit, realm, answer)
+                    return self._in_our_page(visit, realm, demand, answer)
                 return "left", self._front.leave(answer)
             case Refuse(word, description):
                 if not visit.visitor.top_level:
@@ -115,7 +115,7 @@ class Starting:
         if refused := self._flood(visit, self._starts):
             return refused
         begun = await self._front.door.begin(demand, visit.visitor, Entrance(Mode.QR, app))
-        told = wxlogin(begun.url) | {"script": self._front.pages.script, "expires_in": QR_SECONDS}
+        told = wxlogin(begun.url, demand) | {"script": self._front.pages.script, "expires_in": QR_SECONDS}
         return "qr", self._front.with_cookies(as_json(told), begun.cookies)
 
     async def scan(self, visit: LoginVisit) -> Outcome:
@@ -227,9 +227,9 @@ class Starting:
         )
         return keep_terms(demand, self._front.node.clock.now())
 
-    def _in_our_page(self, visit: LoginVisit, realm: Realm, leave: Leave) -> Outcome:
+    def _in_our_page(self, visit: LoginVisit, realm: Realm, demand: Demand, leave: Leave) -> Outcome:
         """Show WeChat's QR code in a page of ours; the same attempt can go on at WeChat's own page."""
-        login = json.dumps(wxlogin(leave.url))
+        login = json.dumps(wxlogin(leave.url, demand))
         page = self._front.pages.qr(visit.request, visit.lang, name=realm.title, login=login, full=leave.url)
         return "qr", self._front.with_cookies(page, leave.cookies)
 
@@ -250,8 +250,11 @@ def without_inheritance(url: str) -> str:
     return url if "#" in url else url + "#"
 
 
-def wxlogin(url: str) -> dict[str, object]:
-    """Make what `new WxLogin({…})` takes of the link to WeChat's full page; `id` is the element's."""
+def wxlogin(url: str, demand: Demand) -> dict[str, object]:
+    """Make what `new WxLogin({…})` takes of the link to WeChat's full page; `id` is the element's.
+
+    Who wants to choose the account is not offered the one that WeChat on this computer has: that is scanned.
+    """
     query = dict(parse_qsl(urlsplit(url).query))
     return {
         "self_redirect": False,
@@ -262,5 +265,5 @@ def wxlogin(url: str) -> dict[str, object]:
         "redirect_uri": quote(query["redirect_uri"], safe=""),
         "state": query["state"],
         "stylelite": 1,
-        "fast_login": 1,
+        "fast_login": int(Prompt.SELECT_ACCOUNT not in demand.prompt),
     }
