@@ -5,9 +5,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from wxgate.login.attempts import LEASE, LIFETIME, OUTCOME_KEPT, Step, judge_callback, may_restart
+from wxgate.login.attempts import (
+    LEASE,
+    LIFETIME,
+    OUTCOME_KEPT,
+    SAME_CALL,
+    Step,
+    judge_callback,
+    may_restart,
+)
 from wxgate.login.records import Attempt, AttemptState, Goal, Mode, Outcome, Purpose
-from wxgate.secret import BrowserKey, fingerprint
+from wxgate.secret import BrowserKey, OAuthCode, Secret, fingerprint
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 KEY = BrowserKey("the browser's key")
@@ -26,6 +34,9 @@ DONE = replace(
     PENDING, state=AttemptState.DONE, finished_at=NOW, outcome=Outcome("session", "https://a.example/")
 )
 SECOND = timedelta(seconds=1)
+SPENT = fingerprint(OAuthCode("code"))
+REFUSED = replace(DONE, outcome=Outcome("cancelled", "/"))
+LET_IN = replace(DONE, outcome=Outcome("session", "/", Secret("id"), Secret("presence")), code_hash=SPENT)
 
 TABLE = {
     "no such attempt": (None, NOW, Step.UNKNOWN),
@@ -42,6 +53,29 @@ TABLE = {
 @pytest.mark.parametrize(("attempt", "now", "step"), TABLE.values(), ids=TABLE)
 def test_the_state_decides(attempt: Attempt | None, now: datetime, step: Step) -> None:
     assert judge_callback(attempt, KEY, now) is step
+
+
+CODES = {
+    "refused, and no code": (REFUSED, None, NOW, Step.REPLAY),
+    "refused, and a code now": (REFUSED, "code", NOW, Step.RECLAIM),
+    "refused a while ago": (REFUSED, "code", NOW + OUTCOME_KEPT, Step.RECLAIM),
+    "refused too long ago": (REFUSED, "code", NOW + LIFETIME, Step.AGAIN),
+    "refused twice": (replace(REFUSED, reclaimed=True), "code", NOW, Step.REPLAY),
+    "refused with this very code": (replace(REFUSED, code_hash=SPENT), "code", NOW, Step.REPLAY),
+    "started again": (replace(DONE, outcome=Outcome("restarted", "/")), "code", NOW, Step.REPLAY),
+    "let in by this very code": (LET_IN, "code", NOW + OUTCOME_KEPT - SECOND, Step.REPLAY),
+    "let in, and no code": (LET_IN, None, NOW + OUTCOME_KEPT - SECOND, Step.REPLAY),
+    "let in, and WeChat's second call": (LET_IN, "another", NOW + SAME_CALL - SECOND, Step.REPLAY),
+    "let in, and another person's code": (LET_IN, "another", NOW + SAME_CALL, Step.AGAIN),
+}
+
+
+@pytest.mark.parametrize(("attempt", "code", "now", "step"), CODES.values(), ids=CODES)
+def test_the_code_decides_what_becomes_of_an_attempt_that_is_done(
+    attempt: Attempt, code: str | None, now: datetime, step: Step
+) -> None:
+    code_hash = fingerprint(OAuthCode(code)) if code else None
+    assert judge_callback(attempt, KEY, now, code_hash=code_hash) is step
 
 
 @pytest.mark.parametrize("attempt", [PENDING, EXCHANGING, DONE], ids=["pending", "exchanging", "done"])

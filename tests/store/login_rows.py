@@ -82,6 +82,7 @@ ATTEMPT = Attempt(
     started_at=NOW,
     expires_at=after(600),
     restarts=1,
+    tapped=True,
 )
 
 OUTCOME = Outcome(

@@ -1,5 +1,6 @@
 """Attempts to log in: one exchanges the code, and what came of it is kept for a minute."""
 
+import asyncio
 from dataclasses import replace
 
 from tests.store.login_rows import ATTEMPT, OUTCOME
@@ -75,3 +76,36 @@ async def test_outcomes_are_forgotten_before_their_attempts(store: Store) -> Non
     assert await attempts.prune(expired_before=after(601), outcomes_before=after(601)) == 1
     assert await attempts.load(STATE) is None
     assert await attempts.load("later") is not None
+
+
+async def test_an_attempt_that_is_done_is_taken_again_once_for_another_code(store: Store) -> None:
+    attempts = store.login.attempts
+    await attempts.create(ATTEMPT)
+
+    async def reclaim(code: str, at: float) -> bool:
+        lease_until = after(at + 10)
+        return await attempts.reclaim(
+            STATE, holder="two", now=after(at), lease_until=lease_until, code_hash=code
+        )
+
+    assert not await reclaim("x" * 64, 1)
+    await claim(store)
+    assert not await reclaim("x" * 64, 2)
+    await attempts.finish(STATE, holder="one", outcome=Outcome("cancelled", "/"), now=after(3))
+    assert not await reclaim("x" * 64, 600)
+    assert sum(await asyncio.gather(*(reclaim(name * 64, 4) for name in "xyz"))) == 1
+    taken = await loaded(store)
+    assert (taken.state, taken.holder, taken.reclaimed) == (AttemptState.EXCHANGING, "two", True)
+    assert (taken.outcome, taken.finished_at, taken.lease_until) == (None, None, after(14))
+    assert taken.code_hash in {name * 64 for name in "xyz"}
+    assert await attempts.finish(STATE, holder="two", outcome=OUTCOME, now=after(5))
+    assert not await reclaim("x" * 64, 6)
+    assert (await loaded(store)).outcome == OUTCOME
+
+
+async def test_only_so_many_attempts_are_begun_in_place_of_one(store: Store) -> None:
+    attempts = store.login.attempts
+    await attempts.create(ATTEMPT)
+    assert sum(await asyncio.gather(*(attempts.succeed(STATE, most=2) for _ in range(5)))) == 2
+    assert (await loaded(store)).successors == 2
+    assert not await attempts.succeed("nobody", most=2)

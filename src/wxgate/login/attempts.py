@@ -1,10 +1,12 @@
 """One try to log in: the state machine, and what every request that comes back to it gets (P1, P5).
 
     PENDING ──claim, by one request──> EXCHANGING ──finish──> DONE, with an outcome for a minute
+                                           └──reclaim, once: refused, and here is another code──┘
 
 WeChat calls back twice, people go back and reload: what comes after the first call waits for its outcome
 and gets the same. A claim whose holder has died is never taken again, for its code may be spent; whoever
-comes then starts again.
+comes then starts again. Whoever said no, goes back and says yes brings a code that nobody has seen: it is
+exchanged. After a login another code may be another person's, so it gets nothing of the first one's.
 """
 
 from datetime import datetime, timedelta
@@ -19,6 +21,9 @@ LIFETIME = timedelta(minutes=10)
 OUTCOME_KEPT = timedelta(seconds=60)
 """How long the outcome is given again."""
 
+SAME_CALL = timedelta(seconds=10)
+"""How long after a login another code is still WeChat's second call: it comes within moments."""
+
 LEASE = timedelta(seconds=30)
 """How long an exchange may take: two calls to WeChat, one of them perhaps after a new token."""
 
@@ -32,6 +37,9 @@ MOST_RESTARTS = 1
 MOST_REPLAYS, MOST_REMEMBERED = 5, 10_000
 """How often one node makes an answer anew for an attempt that is over, and of how many attempts it counts."""
 
+MOST_SUCCESSORS = 2
+"""How many attempts may be begun in place of one: WeChat calls back twice, and shows the second answer."""
+
 
 class Step(StrEnum):
     """What a request that comes back from WeChat gets."""
@@ -44,6 +52,8 @@ class Step(StrEnum):
     """WeChat names another account than the one that was asked for."""
     CLAIM = "claim"
     """It is the first: exchange the code."""
+    RECLAIM = "reclaim"
+    """It ended without a session, and here is a code that was not exchanged."""
     WAIT = "wait"
     """Another request is at it."""
     REPLAY = "replay"
@@ -53,9 +63,14 @@ class Step(StrEnum):
 
 
 def judge_callback(
-    attempt: Attempt | None, browser_key: BrowserKey | None, now: datetime, *, account_fits: bool = True
+    attempt: Attempt | None,
+    browser_key: BrowserKey | None,
+    now: datetime,
+    *,
+    account_fits: bool = True,
+    code_hash: str | None = None,
 ) -> Step:
-    """Decide what a request that comes back gets."""
+    """Decide what a request that comes back gets; `code_hash` is of the code it brings, if any."""
     if attempt is None:
         return Step.UNKNOWN
     if browser_key is None or not equal(fingerprint(browser_key), attempt.browser_hash):
@@ -69,8 +84,23 @@ def judge_callback(
             alive = attempt.lease_until is not None and now < attempt.lease_until
             return Step.WAIT if alive else Step.AGAIN
         case AttemptState.DONE:
-            fresh = attempt.finished_at is not None and now < attempt.finished_at + OUTCOME_KEPT
-            return Step.REPLAY if fresh and attempt.outcome is not None else Step.AGAIN
+            return _judge_done(attempt, now, code_hash)
+
+
+def _judge_done(attempt: Attempt, now: datetime, code_hash: str | None) -> Step:
+    outcome, finished_at = attempt.outcome, attempt.finished_at
+    if outcome is None or finished_at is None:
+        return Step.AGAIN
+    another = brings_another_code(attempt, code_hash)
+    if another and outcome.is_refusal and not attempt.reclaimed and now < attempt.expires_at:
+        return Step.RECLAIM
+    kept = SAME_CALL if another and outcome.session_id is not None else OUTCOME_KEPT
+    return Step.REPLAY if now < finished_at + kept else Step.AGAIN
+
+
+def brings_another_code(attempt: Attempt, code_hash: str | None) -> bool:
+    """Tell whether a request brings a code, and not the one that was exchanged."""
+    return code_hash is not None and not equal(code_hash, attempt.code_hash or "")
 
 
 class Replays:

@@ -20,7 +20,7 @@ from wxgate.login.proofs import is_strong, least_acr
 from wxgate.login.records import Acr, Mode, Realm, Session, Subject
 from wxgate.login.returning import Returned, Returning, enough_for
 from wxgate.login.scan_entering import ScanEntrance
-from wxgate.login.sessions import Terms, Verdict, judge
+from wxgate.login.sessions import Terms, Verdict, is_ended_by_hand, judge
 from wxgate.login.starting import Begun, Starter
 from wxgate.login.visits import (
     NO_COOKIES,
@@ -80,6 +80,9 @@ class Door:
             return Refuse(word, "only a page that is opened can be sent to WeChat")
         if isinstance(entrance, Obstacle):
             return _blocked(demand, entrance)
+        if is_ended_by_hand(session):
+            # "Log out everywhere" reaches browsers that never got the cookie that says so.
+            visitor = visitor.logged_out_of(realm.name)
         if session is not None and verdict is Verdict.SILENT_HOP:
             asked, entrance = entrance, silent_entrance(entrance, demand, session)
             if entrance is not asked and Prompt.NONE not in demand.prompt:
@@ -100,6 +103,7 @@ class Door:
             visitor,
             force_popup=Prompt.CONSENT in demand.prompt and entrance.mode is Mode.CONSENT,
             lang=demand.lang,
+            tapped=demand.tapped,
         )
 
     async def back(self, returned: Returned, visitor: Visitor) -> Leave:
@@ -174,7 +178,7 @@ def held_back(
         # Nobody scans without meaning to: it needs no tap, and what it leads to is no loop.
         return None
     if not demand.tapped and (logged_out or (unseen and not realm.silent)):
-        return Show(Page.TAP, facts)
+        return Show(Page.TAP, facts | ({"why": "logged_out"} if logged_out else {}))
     return Show(Page.LOOP, facts) if in_a_loop else None
 
 

@@ -11,6 +11,7 @@ from wxgate.login.wechat import Failure
 
 CANCELLED = "cancelled"
 SNAPSHOT = "snapshot"
+LOGGED_OUT = "logged_out"
 
 
 class Finisher(Protocol):
@@ -60,6 +61,7 @@ class Refusal:
 REFUSALS: Mapping[str, Refusal] = {
     CANCELLED: Refusal("access_denied", "wechat_cancelled", Page.CANCELLED),
     SNAPSHOT: Refusal("interaction_required", "wechat_snapshot", Page.SNAPSHOT),
+    LOGGED_OUT: Refusal("login_required", "logged_out"),
     Failure.RESTRICTED: Refusal("access_denied", "wechat_restricted"),
     Failure.EXPIRED_CODE: Refusal("temporarily_unavailable", "wechat_code_expired"),
     Failure.LOST: Refusal("temporarily_unavailable", "wechat_unreachable"),

@@ -89,11 +89,29 @@ class Attempts(Protocol):
         """Load an attempt, with its outcome while that is kept."""
         ...
 
-    async def claim(self, state_hash: str, *, holder: str, now: datetime, lease_until: datetime) -> bool:
+    async def claim(
+        self,
+        state_hash: str,
+        *,
+        holder: str,
+        now: datetime,
+        lease_until: datetime,
+        code_hash: str | None = None,
+    ) -> bool:
         """Take a pending attempt to exchange its code; of any number of callers one gets it, once.
 
         An attempt whose holder's lease has ended is not taken again: its code may be spent.
         """
+        ...
+
+    async def reclaim(
+        self, state_hash: str, *, holder: str, now: datetime, lease_until: datetime, code_hash: str
+    ) -> bool:
+        """Take an attempt that is done, to exchange another code; of any callers one gets it, once."""
+        ...
+
+    async def succeed(self, state_hash: str, *, most: int) -> bool:
+        """Count an attempt that is begun in place of this one; False when there are as many as may be."""
         ...
 
     async def finish(self, state_hash: str, *, holder: str, outcome: Outcome, now: datetime) -> bool:

@@ -230,6 +230,10 @@ class Goal:
     data: Mapping[str, str] = field(default_factory=dict)
 
 
+RESTARTED = "restarted"
+"""The outcome of an attempt in whose place another one was begun."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How an attempt ended: where the browser goes, and with which cookies.
@@ -243,6 +247,11 @@ class Outcome:
     location: str
     session_id: Secret | None = None
     presence: Secret | None = None
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether it led neither to a session nor to another try."""
+        return self.session_id is None and self.word != RESTARTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +272,14 @@ class Attempt:
     lease_until: datetime | None = None
     finished_at: datetime | None = None
     outcome: Outcome | None = None
+    tapped: bool = False
+    """Whether a person has asked for it by hand."""
+    code_hash: str | None = None
+    """The fingerprint of the code that was exchanged, or is being."""
+    reclaimed: bool = False
+    """Whether it was taken once more after a refusal."""
+    successors: int = 0
+    """How many attempts were begun in its place."""
 
 
 @dataclass(frozen=True, slots=True)

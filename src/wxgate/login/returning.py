@@ -14,21 +14,23 @@ from wxgate.clock import Clock
 from wxgate.errors import StorageError
 from wxgate.login.attempts import (
     LEASE,
+    MOST_SUCCESSORS,
     POLL_SECONDS,
     WAIT_SECONDS,
     Replays,
     Step,
+    brings_another_code,
     judge_callback,
     may_restart,
 )
 from wxgate.login.entering import Entered, Entering
-from wxgate.login.finishing import CANCELLED, REFUSALS, SNAPSHOT, Finisher, Places
+from wxgate.login.finishing import CANCELLED, LOGGED_OUT, REFUSALS, SNAPSHOT, Finisher, Places
 from wxgate.login.ports import Attempts, Realms
-from wxgate.login.records import ACR_OF, App, Attempt, Goal, Mode, Outcome, Purpose, Session
-from wxgate.login.sessions import Terms, Verdict, judge, shown
+from wxgate.login.records import ACR_OF, RESTARTED, App, Attempt, Goal, Mode, Outcome, Purpose, Session
+from wxgate.login.sessions import Terms, Verdict, is_ended_by_hand, judge, shown
 from wxgate.login.starting import Starter
 from wxgate.login.telling import Listener
-from wxgate.login.visits import NO_COOKIES, Cookies, Leave, Page, Visitor
+from wxgate.login.visits import NO_COOKIES, Cookies, Held, Leave, Page, Visitor
 from wxgate.login.wechat import STARTS_AGAIN, Failure, LoginFailed, WeChatLogin
 from wxgate.protocol.tokens import DIRECT_ISSUER
 from wxgate.secret import LoginState, OAuthCode, Presence, SessionId, fingerprint, trace_of
@@ -50,6 +52,11 @@ class Returned:
     state: LoginState
     code: OAuthCode | None
     account: str | None = None
+
+    @property
+    def code_hash(self) -> str | None:
+        """The fingerprint of the code, where there is one."""
+        return fingerprint(self.code) if self.code is not None and self.code.reveal() != DENIED else None
 
 
 class Returning:
@@ -87,11 +94,8 @@ class Returning:
     async def back(self, returned: Returned, visitor: Visitor) -> Leave:
         """Settle one request that came back."""
         attempt, step = await self._wait(returned, visitor)
-        if attempt is not None and step is Step.CLAIM:
-            now = self._clock.now()
-            if await self._attempts.claim(
-                attempt.state_hash, holder=self._holder, now=now, lease_until=now + LEASE
-            ):
+        while attempt is not None and step in (Step.CLAIM, Step.RECLAIM):
+            if await self._take(attempt, step, returned):
                 return await self._see_through(self._settle(attempt, returned, visitor))
             attempt, step = await self._wait(returned, visitor)
         if attempt is None or step in (Step.UNKNOWN, Step.STRANGER, Step.WRONG_ACCOUNT):
@@ -100,7 +104,19 @@ class Returning:
             self._listener.attempt(attempt.app, attempt.mode, "replayed")
             return answer
         self._listener.attempt(attempt.app, attempt.mode, "late")
-        return await self._again(attempt, visitor)
+        return await self._again(attempt, returned, visitor)
+
+    async def _take(self, attempt: Attempt, step: Step, returned: Returned) -> bool:
+        """Take an attempt for this request alone."""
+        now, code_hash, state_hash = self._clock.now(), returned.code_hash, attempt.state_hash
+        lease_until = now + LEASE
+        if step is Step.RECLAIM and code_hash is not None:
+            return await self._attempts.reclaim(
+                state_hash, holder=self._holder, now=now, lease_until=lease_until, code_hash=code_hash
+            )
+        return await self._attempts.claim(
+            state_hash, holder=self._holder, now=now, lease_until=lease_until, code_hash=code_hash
+        )
 
     async def close(self) -> None:
         """Wait for what is being settled: its codes are spent, and somebody waits for the outcome."""
@@ -124,7 +140,13 @@ class Returning:
         while True:
             attempt = await self._attempts.load(fingerprint(returned.state))
             fits = attempt is None or await self._account_fits(attempt, returned)
-            step = judge_callback(attempt, visitor.browser_key, self._clock.now(), account_fits=fits)
+            step = judge_callback(
+                attempt,
+                visitor.browser_key,
+                self._clock.now(),
+                account_fits=fits,
+                code_hash=returned.code_hash,
+            )
             if step is not Step.WAIT or waited >= self.wait_seconds:
                 return attempt, step
             await asyncio.sleep(POLL_SECONDS)
@@ -151,8 +173,13 @@ class Returning:
         realm, app = await self._realms.realm(attempt.realm), await self._realms.app(attempt.app)
         if realm is None or app is None:
             return await self._refuse(attempt, Failure.UNAVAILABLE)
-        if returned.code is None or returned.code.reveal() == DENIED:
+        if returned.code is None or returned.code_hash is None:
             return await self._refuse(attempt, CANCELLED)
+        if attempt.mode is Mode.SILENT and not attempt.tapped:
+            # Somebody may have logged out while it was under way, here or elsewhere.
+            held = visitor.at(realm.name)
+            if _stays_out(held, await self._entering.held(realm.name, held)):
+                return await self._refuse(attempt, LOGGED_OUT)
         try:
             proof = await self._wechat.prove(app, attempt.mode, returned.code)
         except LoginFailed as failed:
@@ -175,16 +202,24 @@ class Returning:
         if failed.failure not in STARTS_AGAIN or not may_restart(attempt):
             return await self._refuse(attempt, failed.failure)
         answer = await self._restart(attempt, app, visitor)
-        await self._finish(attempt, Outcome("restarted", answer.url))
+        if answer is None:
+            return await self._refuse(attempt, failed.failure)
+        await self._finish(attempt, Outcome(RESTARTED, answer.url))
         return answer
 
     async def _ask_openly(self, attempt: Attempt, app: App, visitor: Visitor, entered: Entered) -> Leave:
         """Ask for the consent after all: somebody else has come back than who had given it."""
         goal = replace(attempt.goal, data={k: v for k, v in attempt.goal.data.items() if k != ENOUGH_FOR})
         begun = await self._starter.begin(
-            app, Mode.CONSENT, goal, visitor, restarts=attempt.restarts, lang=goal.data.get("lang", "")
+            app,
+            Mode.CONSENT,
+            goal,
+            visitor,
+            restarts=attempt.restarts,
+            lang=goal.data.get("lang", ""),
+            tapped=attempt.tapped,
         )
-        await self._finish(attempt, Outcome("restarted", begun.url))
+        await self._finish(attempt, Outcome(RESTARTED, begun.url))
         return Leave(begun.url, replace(entered.cookies, browser_key=begun.cookies.browser_key))
 
     async def _refuse(self, attempt: Attempt, why: str) -> Leave:
@@ -237,7 +272,7 @@ class Returning:
         location = await self._finishers[attempt.goal.purpose].arrived(attempt.goal, session)
         return Leave(location, cookies)
 
-    async def _again(self, attempt: Attempt, visitor: Visitor) -> Leave:
+    async def _again(self, attempt: Attempt, returned: Returned, visitor: Visitor) -> Leave:
         """Go on after an attempt that is over: with the session there is, else once more, else not."""
         realm, app = await self._realms.realm(attempt.realm), await self._realms.app(attempt.app)
         if realm is None or app is None:
@@ -248,16 +283,24 @@ class Returning:
         session = await self._entering.held(realm.name, held)
         terms = Terms(app=app.name, acr=ACR_OF[attempt.mode])
         verdict = judge(session, held, visitor.browser, realm.limits, terms, now)
-        enough = session is not None and _proved_meanwhile(session, attempt)
-        if session is not None and verdict is Verdict.GO and enough and is_enough(attempt.goal, session):
+        if session is not None and verdict is Verdict.GO and _is_come_for(session, attempt, returned):
             return Leave(await self._finishers[attempt.goal.purpose].arrived(attempt.goal, session))
-        if held.logged_out or not may_restart(attempt):
-            return Leave(await self._without(attempt, Failure.EXPIRED_CODE))
-        return await self._restart(attempt, app, visitor)
+        if _stays_out(held, session):
+            return Leave(await self._without(attempt, LOGGED_OUT))
+        following = await self._restart(attempt, app, visitor) if may_restart(attempt) else None
+        return following or Leave(await self._without(attempt, Failure.EXPIRED_CODE))
 
-    async def _restart(self, attempt: Attempt, app: App, visitor: Visitor) -> Leave:
+    async def _restart(self, attempt: Attempt, app: App, visitor: Visitor) -> Leave | None:
+        """Begin another attempt in place of one; None where there have been enough."""
+        if not await self._attempts.succeed(attempt.state_hash, most=MOST_SUCCESSORS):
+            return None
         begun = await self._starter.begin(
-            app, attempt.mode, attempt.goal, visitor, restarts=attempt.restarts + 1
+            app,
+            attempt.mode,
+            attempt.goal,
+            visitor,
+            restarts=attempt.restarts + 1,
+            tapped=attempt.tapped,
         )
         return Leave(begun.url, begun.cookies)
 
@@ -272,9 +315,18 @@ def is_enough(goal: Goal, session: Session) -> bool:
     return goal.data.get(ENOUGH_FOR, session.sid) == session.sid
 
 
-def _proved_meanwhile(session: Session, attempt: Attempt) -> bool:
+def _is_come_for(session: Session, attempt: Attempt, returned: Returned) -> bool:
     """Tell whether a session has, by one proof, what an attempt was for.
 
-    An older one may have been there when a fresh one was wanted, and a silent one is no consent.
+    An older one may have been there when a fresh one was wanted, and a silent one is no consent. Another
+    person may have scanned the same code, and is not to find the first one's session.
     """
-    return shown(session, attempt.started_at, acr=ACR_OF[attempt.mode], max_age=0) is not None
+    if attempt.mode is Mode.QR and brings_another_code(attempt, returned.code_hash):
+        return False
+    proof = shown(session, attempt.started_at, acr=ACR_OF[attempt.mode], max_age=0)
+    return proof is not None and is_enough(attempt.goal, session)
+
+
+def _stays_out(held: Held, session: Session | None) -> bool:
+    """Tell whether somebody has logged out here, or was logged out from elsewhere."""
+    return held.logged_out or is_ended_by_hand(session)

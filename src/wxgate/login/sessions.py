@@ -23,6 +23,11 @@ from wxgate.secret import equal, fingerprint
 TOUCHED_AT_MOST = timedelta(days=1)
 """How often a session in use is written to the store, at most."""
 
+BY_PERSON = "logged_out"
+BY_OPERATOR = "operator"
+BY_HAND = frozenset({BY_PERSON, BY_OPERATOR})
+"""Why sessions end that somebody has ended, as it is kept with them: nobody comes back by silence."""
+
 
 class Verdict(StrEnum):
     """What to do with a request."""
@@ -101,6 +106,11 @@ def shown(
         if strong and (oldest is None or proof.at >= oldest):
             return proof
     return None
+
+
+def is_ended_by_hand(session: Session | None) -> bool:
+    """Tell whether somebody ended a session on purpose, at whatever browser: that is a logout here, too."""
+    return session is not None and session.ended_at is not None and session.end_reason in BY_HAND
 
 
 def is_touch_due(session: Session, limits: SessionLimits, now: datetime) -> bool:

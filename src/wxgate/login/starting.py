@@ -42,6 +42,7 @@ class Starter:
         restarts: int = 0,
         force_popup: bool = False,
         lang: str = "",
+        tapped: bool = False,
     ) -> Begun:
         """Store an attempt and make the link to WeChat's page.
 
@@ -60,6 +61,7 @@ class Starter:
             started_at=now,
             expires_at=now + LIFETIME,
             restarts=restarts,
+            tapped=tapped,
         )
         await self._attempts.create(attempt)
         url = self._wechat.link(app, mode, state, force_popup=force_popup, lang=lang)

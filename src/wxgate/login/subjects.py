@@ -12,10 +12,10 @@ from wxgate.login.endings import Endings
 from wxgate.login.news import Tell, merge_news
 from wxgate.login.ports import Identities, Realms, Sessions
 from wxgate.login.records import Conflict, Identity, Session, Subject
+from wxgate.login.sessions import BY_OPERATOR
 
 log = structlog.get_logger("wxgate.login")
 
-BY_OPERATOR = "operator"
 MERGED = "merged"
 """Why a session ended, as it is kept with it."""
 

@@ -1,7 +1,7 @@
 """A visit to the door: what is wanted, what the request tells, and what it is answered with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
@@ -74,6 +74,10 @@ class Visitor:
     def at(self, realm: str) -> Held:
         """Return what the browser has of a realm."""
         return self.held.get(realm, NOTHING_HELD)
+
+    def logged_out_of(self, realm: str) -> "Visitor":
+        """Return the same visitor as one who has logged out of a realm."""
+        return replace(self, held={**self.held, realm: replace(self.at(realm), logged_out=True)})
 
 
 class Page(StrEnum):

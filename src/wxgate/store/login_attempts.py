@@ -17,7 +17,7 @@ from wxgate.store.steps import delete_in_steps
 
 table = attempts.c
 
-PENDING, EXCHANGING = AttemptState.PENDING.value, AttemptState.EXCHANGING.value
+PENDING, EXCHANGING, DONE = (state.value for state in AttemptState)
 
 
 class SqlAttempts:
@@ -45,6 +45,10 @@ class SqlAttempts:
             "lease_until": attempt.lease_until,
             "finished_at": attempt.finished_at,
             "outcome": attempt.outcome and self._seal(attempt.outcome, attempt.state_hash),
+            "tapped": attempt.tapped,
+            "code_hash": attempt.code_hash,
+            "reclaimed": attempt.reclaimed,
+            "successors": attempt.successors,
         }
         async with self._database.write() as connection:
             await connection.execute(attempts.insert().values(**row))
@@ -55,14 +59,51 @@ class SqlAttempts:
             row = (await connection.execute(select(attempts).where(table.state_hash == state_hash))).first()
         return self._read(row) if row is not None else None
 
-    async def claim(self, state_hash: str, *, holder: str, now: datetime, lease_until: datetime) -> bool:
+    async def claim(
+        self,
+        state_hash: str,
+        *,
+        holder: str,
+        now: datetime,
+        lease_until: datetime,
+        code_hash: str | None = None,
+    ) -> bool:
         """Take an attempt, if it is pending and has not expired."""
         free = update(attempts).where(
             table.state_hash == state_hash, table.state == PENDING, table.expires_at > now
         )
-        values = {"state": EXCHANGING, "holder": holder, "lease_until": lease_until}
+        values = {"state": EXCHANGING, "holder": holder, "lease_until": lease_until, "code_hash": code_hash}
         async with self._database.write() as connection:
             return (await connection.execute(free.values(**values))).rowcount > 0
+
+    async def reclaim(
+        self, state_hash: str, *, holder: str, now: datetime, lease_until: datetime, code_hash: str
+    ) -> bool:
+        """Take an attempt again, if it is done, was not taken again yet and has not expired."""
+        over = update(attempts).where(
+            table.state_hash == state_hash,
+            table.state == DONE,
+            table.reclaimed.is_(False),
+            table.expires_at > now,
+        )
+        values = {
+            "state": EXCHANGING,
+            "holder": holder,
+            "lease_until": lease_until,
+            "code_hash": code_hash,
+            "reclaimed": True,
+            "finished_at": None,
+            "outcome": None,
+        }
+        async with self._database.write() as connection:
+            return (await connection.execute(over.values(**values))).rowcount > 0
+
+    async def succeed(self, state_hash: str, *, most: int) -> bool:
+        """Count one more successor, if there may be one."""
+        free = update(attempts).where(table.state_hash == state_hash, table.successors < most)
+        async with self._database.write() as connection:
+            counted = await connection.execute(free.values(successors=table.successors + 1))
+            return counted.rowcount > 0
 
     async def finish(self, state_hash: str, *, holder: str, outcome: Outcome, now: datetime) -> bool:
         """Write an attempt's outcome, if the holder still has it."""
@@ -70,7 +111,7 @@ class SqlAttempts:
             table.state_hash == state_hash, table.state == EXCHANGING, table.holder == holder
         )
         values = {
-            "state": AttemptState.DONE.value,
+            "state": DONE,
             "finished_at": now,
             "lease_until": None,
             "outcome": self._seal(outcome, state_hash),
@@ -126,4 +167,8 @@ class SqlAttempts:
             lease_until=row.lease_until,
             finished_at=row.finished_at,
             outcome=self._open(row.outcome, row.state_hash) if row.outcome is not None else None,
+            tapped=row.tapped,
+            code_hash=row.code_hash,
+            reclaimed=row.reclaimed,
+            successors=row.successors,
         )

@@ -81,6 +81,10 @@ attempts = Table(
     Column("lease_until", Moment),
     Column("finished_at", Moment),
     Column("outcome", LargeBinary),
+    Column("tapped", Boolean, nullable=False),
+    Column("code_hash", Name(64)),
+    Column("reclaimed", Boolean, nullable=False),
+    Column("successors", Integer, nullable=False),
     Index(None, "expires_at"),
     Index(
         "ix_login_attempts_outcome",

@@ -88,7 +88,7 @@ class LoginFront:
         """Make the page that the door asks for; what starts by a button starts at this very address."""
         match show.page:
             case Page.TAP:
-                why = Why.LOGGED_OUT if visit.visitor.at(realm.name).logged_out else Why.ASKED
+                why = Why(show.facts.get("why", Why.ASKED))
                 response = self.tap(visit, realm.title, why, self.here(visit))
             case Page.OPEN_IN_WECHAT:
                 response = self.pages.open_in_wechat(

@@ -14,7 +14,7 @@ from wxgate.login.oidc.claims import Login as Told
 from wxgate.login.oidc.claims import person
 from wxgate.login.oidc.terms import ScopeName
 from wxgate.login.records import AppKind, Realm, Session
-from wxgate.login.sessions import ANY, Verdict, judge
+from wxgate.login.sessions import ANY, BY_PERSON, Verdict, judge
 from wxgate.login.visits import Cookies
 from wxgate.secret import SessionId
 from wxgate.server.front import Outcome
@@ -28,7 +28,7 @@ LOGGED_OUT = "/login/logged-out"
 
 PURPOSE = "logout"
 
-BY_HAND = "logged_out"
+BY_HAND = BY_PERSON
 """Why a session ended, as it is kept with it."""
 
 

@@ -16,7 +16,7 @@ LOGIN_TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "login.tap.logged_out": (
         "您已退出登录，不点击就不会再登录。",
-        "You have logged out, and stay so until you tap.",
+        "You are logged out, and stay so until you tap.",
     ),
     "login.tap.lost": (
         "这次登录不是在这个浏览器里开始的，或者已经过期。请重新开始。",

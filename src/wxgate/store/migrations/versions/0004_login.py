@@ -181,6 +181,10 @@ def _add_attempts() -> None:
         sa.Column("lease_until", Moment(), nullable=True),
         sa.Column("finished_at", Moment(), nullable=True),
         sa.Column("outcome", sa.LargeBinary(), nullable=True),
+        sa.Column("tapped", sa.Boolean(), nullable=False),
+        sa.Column("code_hash", sa.String(length=64), nullable=True),
+        sa.Column("reclaimed", sa.Boolean(), nullable=False),
+        sa.Column("successors", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("state_hash", name=op.f("pk_login_attempts")),
     )
     op.create_index(op.f("ix_login_attempts_expires_at"), "login_attempts", ["expires_at"], unique=False)
