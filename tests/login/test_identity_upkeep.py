@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.server.login_records import make_session
 from wxgate.clock import ManualClock
 from wxgate.custody.vault import KeyRing, Vault
 from wxgate.errors import Unreachable
@@ -36,6 +37,7 @@ class Stage:
         self.answer.set()
         self.backfill = Backfill(
             self.store.login.identities,
+            self.store.login.sessions,
             self.clock,
             apps=self.store.login.realms.app,
             ask=self.ask,
@@ -94,6 +96,20 @@ async def test_a_followers_unionid_is_filled_in_behind_a_silent_login(stage: Sta
     stage.clock.advance(ASK_AGAIN)
     await stage.logs_in()
     assert stage.asked == ["o-ann"]
+
+
+async def test_a_unionid_that_is_filled_in_reaches_the_sessions_there_are(stage: Stage) -> None:
+    stage.unionids["o-ann"] = "union-ann"
+    await stage.link(REALM, PROOF, START)
+    sessions = stage.store.login.sessions
+    mine = replace(make_session("u_o-ann", "s_1", START), appid="wx-shop", openid="o-ann")
+    others = {"s_2": {"openid": "o-two"}, "s_3": {"unionid": "earlier"}, "s_4": {"ended_at": START}}
+    changed = [replace(mine, sid=sid, id_hash=sid, **change) for sid, change in others.items()]  # type: ignore[arg-type]
+    for session in (mine, *changed):
+        assert await sessions.create(session)
+    await stage.logs_in()
+    kept = [await sessions.by_sid(f"s_{number}") for number in (1, 2, 3, 4)]
+    assert [each and each.unionid for each in kept] == ["union-ann", None, "earlier", None]
 
 
 async def test_who_does_not_follow_is_asked_about_once_a_day(stage: Stage) -> None:

@@ -76,6 +76,7 @@ async def use(store: Store) -> None:
     await login.sessions.load(SESSION.id_hash)
     await login.sessions.by_sid("sid-1")
     await login.sessions.touch(SESSION.id_hash, seen_at=NOW)
+    await login.sessions.learn_unionid("shops", "u_anna", appid="wx1", openid="o-anna", unionid="u-anna")
     await login.sessions.end(SESSION.id_hash, reason="r", now=NOW)
     await login.sessions.live("shops", now=NOW)
     await login.sessions.live("shops", sub="u_anna", now=NOW)

@@ -92,6 +92,10 @@ async def test_a_session_is_seen_and_proved_while_it_lives(store: Store) -> None
     proved = session(1, presence_hash="new", proved_at=after(20), seen_at=after(20), app="shop")
     assert await sessions.load("id-1") == proved
     assert not await sessions.prove("nobody", **proof)  # type: ignore[arg-type]
+    assert await sessions.prove("id-1", **proof, unionid="u-later")  # type: ignore[arg-type]
+    assert await sessions.prove("id-1", **proof)  # type: ignore[arg-type]
+    proved = replace(proved, unionid="u-later")
+    assert await sessions.load("id-1") == proved
     await sessions.end("id-1", reason="logout", now=after(30))
     assert not await sessions.prove("id-1", **proof)  # type: ignore[arg-type]
     await sessions.touch("id-1", seen_at=after(40))

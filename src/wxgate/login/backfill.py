@@ -3,6 +3,7 @@
 WeChat gives it for those who follow the account, with the account's own token: something only a gateway
 that keeps that token can do. It runs behind the login and never delays or fails one; openid and unionid come
 in one answer about one person, so they are linked, and where that shows two subjects the conflict rule holds.
+The sessions that person has by then tell applications the unionid from then on.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ import structlog
 
 from wxgate.clock import Clock
 from wxgate.errors import GatewayError, told
-from wxgate.login.ports import Identities
+from wxgate.login.ports import Identities, Sessions
 from wxgate.login.records import App, IdentityKind, Mode, Proof, Realm
 from wxgate.secret import trace_of
 
@@ -44,6 +45,7 @@ class Backfill:
     def __init__(
         self,
         identities: Identities,
+        sessions: Sessions,
         clock: Clock,
         *,
         apps: Callable[[str], Awaitable[App | None]],
@@ -51,6 +53,7 @@ class Backfill:
         link: Callable[[Realm, Proof, datetime], Awaitable[object]],
     ) -> None:
         self._identities = identities
+        self._sessions = sessions
         self._clock = clock
         self._apps = apps
         self._ask = ask
@@ -93,6 +96,9 @@ class Backfill:
                 unionid = await self._ask(app, proof.openid)
                 if unionid:
                     await self._link(realm, replace(proof, unionid=unionid), self._clock.now())
+                    await self._sessions.learn_unionid(
+                        realm.name, sub, appid=proof.appid, openid=proof.openid, unionid=unionid
+                    )
         except GatewayError as trouble:
             self._asked.pop((proof.appid, proof.openid), None)
             log.warning("login.unionid_not_asked", appid=proof.appid, **told(trouble))

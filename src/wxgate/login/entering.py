@@ -102,10 +102,17 @@ class Entering:
                 proved_at=now,
                 openid=proof.openid,
                 app=proof.app,
+                unionid=proof.unionid,
             )
             if proved:
                 self._listener.session(realm.name, "proved")
-                session = replace(before, presence_hash=fingerprint(presence), proved_at=now, seen_at=now)
+                session = replace(
+                    before,
+                    presence_hash=fingerprint(presence),
+                    proved_at=now,
+                    seen_at=now,
+                    unionid=proof.unionid or before.unionid,
+                )
                 return Entered(session, held.session_id, presence, keeps_cookies)
         session_id = make_session_id(self._random)
         session = self._new(realm, proof, visitor, sub, session_id, presence, now)

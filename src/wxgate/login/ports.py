@@ -219,9 +219,23 @@ class Sessions(Protocol):
         ...
 
     async def prove(
-        self, id_hash: str, *, presence_hash: str, proved_at: datetime, openid: str, app: str
+        self,
+        id_hash: str,
+        *,
+        presence_hash: str,
+        proved_at: datetime,
+        openid: str,
+        app: str,
+        unionid: str | None = None,
     ) -> bool:
-        """Note that WeChat has said again that it is the same person; False when the session has ended."""
+        """Note that WeChat has said again that it is the same person; False when the session has ended.
+
+        A unionid that it does not say this time stays.
+        """
+        ...
+
+    async def learn_unionid(self, realm: str, sub: str, *, appid: str, openid: str, unionid: str) -> int:
+        """Write a unionid to the sessions of an openid that have none and have not ended; count them."""
         ...
 
     async def end(self, id_hash: str, *, reason: str, now: datetime) -> Session | None:

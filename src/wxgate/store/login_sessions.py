@@ -50,7 +50,14 @@ class SqlSessions:
             await connection.execute(mine.values(seen_at=seen_at))
 
     async def prove(
-        self, id_hash: str, *, presence_hash: str, proved_at: datetime, openid: str, app: str
+        self,
+        id_hash: str,
+        *,
+        presence_hash: str,
+        proved_at: datetime,
+        openid: str,
+        app: str,
+        unionid: str | None = None,
     ) -> bool:
         """Write a new proof and its presence; the session counts as seen, too."""
         mine = update(sessions).where(
@@ -62,9 +69,22 @@ class SqlSessions:
             "seen_at": proved_at,
             "openid": openid,
             "app": app,
-        }
+        } | ({"unionid": unionid} if unionid is not None else {})
         async with self._database.write() as connection:
             return (await connection.execute(mine.values(**values))).rowcount > 0
+
+    async def learn_unionid(self, realm: str, sub: str, *, appid: str, openid: str, unionid: str) -> int:
+        """Write a unionid where there is none."""
+        mine = update(sessions).where(
+            table.realm == realm,
+            table.sub == sub,
+            table.appid == appid,
+            table.openid == openid,
+            table.unionid.is_(None),
+            table.ended_at.is_(None),
+        )
+        async with self._database.write() as connection:
+            return (await connection.execute(mine.values(unionid=unionid))).rowcount
 
     async def end(self, id_hash: str, *, reason: str, now: datetime) -> Session | None:
         """End a session."""

@@ -72,6 +72,20 @@ async def test_two_tabs_that_log_in_from_one_session_leave_one(scene: Scene) -> 
     assert await is_revoked(scene, token)
 
 
+async def test_a_unionid_that_comes_later_reaches_the_session_there_is(scene: Scene) -> None:
+    """The account was bound to an open-platform account meanwhile: the next silent hop tells."""
+    browser = scene.wechat(await scene.person())
+    await browser.get(scene.start("shop"))
+    [before] = await sessions(scene)
+    assert before.unionid is None
+    await scene.world.control("POST", "switches", {"unionid_in_base": True})
+    browser.kill_wechat()
+    await browser.get(scene.start("shop"))
+    [session] = await sessions(scene)
+    assert session.id_hash == before.id_hash
+    assert session.unionid
+
+
 @pytest.mark.parametrize("before", [True, False])
 async def test_who_is_forgotten_while_logging_in_gets_an_answer(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, before: bool

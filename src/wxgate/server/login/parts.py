@@ -228,7 +228,12 @@ class Login:
             spent=make_spent(),
         )
         backfill = Backfill(
-            store.identities, clock, apps=store.realms.app, ask=make_ask(calls), link=people.resolve
+            store.identities,
+            store.sessions,
+            clock,
+            apps=store.realms.app,
+            ask=make_ask(calls),
+            link=people.resolve,
         )
         listener.on_login = backfill.logged_in
         door = Door(
