@@ -248,9 +248,11 @@ class Handover:
         subject = await self._subjects.load(session.realm, session.sub)
         if subject is None:
             return None
-        claims = person(_login(wish, session), subject, subject.sub, frozenset({ScopeName.PROFILE}))
+        site, named = site_of(wish["return_to"]), wish.get("client_id", "")
+        sub = await self._subjects.told_at(session.realm, site, subject.sub, named=named)
+        claims = person(_login(wish, session), subject, sub, frozenset({ScopeName.PROFILE}))
         claims |= {
-            "aud": site_of(wish["return_to"]),
+            "aud": site,
             "iat": int(now.timestamp()),
             "exp": int((now + GOOD_FOR).timestamp()),
             "jti": base62(self._random, 22),

@@ -321,3 +321,18 @@ async def test_no_tokens_come_out_when_the_session_ends_at_that_moment(sqlite_id
     await sqlite_idp.store.login.sessions.end(session.id_hash, reason="r", now=sqlite_idp.clock.now())
     with pytest.raises(OAuthRefused, match="the session has ended"):
         await sqlite_idp.oidc.tokens.start(client, session, frozenset({"openid"}))
+
+
+async def test_two_pairwise_clients_cannot_join_a_person_by_the_session(sqlite_idp: Provider) -> None:
+    session = await sqlite_idp.session()
+    clients = [await sqlite_idp.client(pairwise=True) for _ in range(2)]
+    clients += [await sqlite_idp.client(pairwise=True, sector="both") for _ in range(2)]
+    clients.append(await sqlite_idp.client())
+    told = [
+        (await opened(sqlite_idp, (await sqlite_idp.login(client, session))["id_token"]))["sid"]
+        for client in clients
+    ]
+    assert len(set(told)) == 4
+    assert told[2] == told[3]
+    assert told[4] == session.sid
+    assert told[:4] == [await sqlite_idp.oidc.subjects.sid_told_to(each, session.sid) for each in clients[:4]]

@@ -265,6 +265,25 @@ async def test_a_signed_result_is_checked_with_the_published_keys(scene: Scene, 
     assert {"sid", "wechat_openid", "azp", "email"}.isdisjoint(opened.claims)
 
 
+async def test_the_pages_of_a_pairwise_client_are_told_its_own_name_of_a_person(
+    scene: Scene, site: Site
+) -> None:
+    login, browser = scene.world.node.login, scene.wechat(await scene.person())
+    usual = (await redeem(scene, site, (await log_in(scene, site, browser))["wx_code"])).json["sub"]
+    uris = (f"{site.url}/oidc/callback",)
+    client = replace(scene.client, id="wxcl_private00000000", pairwise=True, redirect_uris=uris)
+    await login.store.realms.put_client(client)
+    own = await login.oidc.subjects.told_to(client, usual)
+    for asked in ({}, {"client_id": scene.client.id}, {"client_id": client.id}):
+        result = (await log_in(scene, site, browser, result="signed", **asked))["wx_result"]
+        assert json.loads(base64.urlsafe_b64decode(result.split(".")[1] + "=="))["sub"] == own
+    at = scene.world.url("/login/session?realm=shops")
+    await browser.get(scene.world.url("/healthz"))
+    assert (await browser.fetch(at, Origin=site.url)).json["sub"] == own
+    assert (await browser.fetch(at)).json["sub"] == usual
+    await login.store.realms.put_client(replace(client, redirect_uris=()))
+
+
 async def test_a_page_beside_the_gateway_comes_back_without_a_code_and_asks_itself(
     scene: Scene, site: Site
 ) -> None:

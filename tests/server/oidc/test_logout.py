@@ -58,6 +58,19 @@ async def test_logged_out_at_one_client_is_logged_out_until_somebody_taps(scene:
     assert page.url.startswith(party.redirect_uri)
 
 
+async def test_a_pairwise_client_ends_the_session_by_its_own_name_of_it(scene: Scene) -> None:
+    async with application() as (app, url):
+        party = await join(scene, pairwise=True, backchannel_logout_uri=url)
+        browser = scene.wechat(await scene.person())
+        found = await party.log_in(browser)
+        page = await log_out(party, browser, id_token_hint=found.token["id_token"])
+        assert page.url.startswith(party.client.post_logout_redirect_uris[0])
+        [told] = await told_to(scene, app)
+
+    assert (told["sub"], told["sid"]) == (found.claims["sub"], found.claims["sid"])
+    assert not await works(party, found.token)
+
+
 async def test_without_a_token_of_this_session_the_person_is_asked(scene: Scene, party: Party) -> None:
     browser = scene.wechat(await scene.person())
     found = await party.log_in(browser)

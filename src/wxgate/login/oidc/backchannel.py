@@ -119,7 +119,7 @@ class Backchannel:
             issuer=issuer_of(self._base, client.realm),
             client=client,
             sub=await self._subjects.told_to(client, session.sub),
-            sid=session.sid,
+            sid=await self._subjects.sid_told_to(client, session.sid),
             now=self._clock.now(),
             jti=self._hex_of(16),
         )

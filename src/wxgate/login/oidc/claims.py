@@ -160,5 +160,11 @@ def pairwise_sub(client: Client, sub: str, key: Secret) -> str:
     return "p_" + _base64url(hmac.digest(key.reveal().encode(), named.encode(), "sha256")[:24])
 
 
+def pairwise_sid(client: Client, sid: str, key: Secret) -> str:
+    """Name a session for one sector only: by a name they share, applications could join people as well."""
+    named = f"sid\n{client.realm}\n{client.sector or client.id}\n{sid}"
+    return "s_" + _base64url(hmac.digest(key.reveal().encode(), named.encode(), "sha256")[:24])
+
+
 def _base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -196,7 +196,7 @@ class TokenIssuer:
                 claims.person(login, subject, sub, ticket.scope),
                 issuer=issuer_of(self._base, client.realm),
                 client=client,
-                sid=login.sid,
+                sid=await self._subjects.sid_told_to(client, login.sid),
                 now=now,
                 nonce=ticket.nonce,
                 access_token=access,

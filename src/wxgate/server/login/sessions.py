@@ -55,7 +55,9 @@ class Sessions:
             word = "reauth_required" if verdict is Verdict.REAUTH_401 else "login_required"
             return word, as_json({"error": word, "url": await self._url(visit, realm, session)}, 401)
         await self._front.login.entering.touch(session, realm.limits, now)
-        told = person(Told.of_session(session), subject, subject.sub, frozenset({ScopeName.PROFILE}))
+        origin = visit.request.headers.get("origin", "")
+        sub = await self._front.login.oidc.subjects.told_at(realm.name, origin, subject.sub)
+        told = person(Told.of_session(session), subject, sub, frozenset({ScopeName.PROFILE}))
         return "ok", as_json({"realm": realm.name, "app": session.app, "expires_at": _stamp(session)} | told)
 
     async def ask(self, visit: LoginVisit) -> Outcome:

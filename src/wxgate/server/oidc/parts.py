@@ -50,7 +50,7 @@ class Oidc:
     ) -> Self:
         """Build the services on a store."""
         keyring = Keyring(store.keys, clock)
-        subjects = Subjects(store.identities, keyring)
+        subjects = Subjects(store.identities, store.realms, keyring)
         tokens = TokenIssuer(
             codes=store.codes,
             grants=store.grants,

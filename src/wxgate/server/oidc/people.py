@@ -131,7 +131,7 @@ class People:
         parameters = _parameters(visit.request)
         asked = await self._read_logout(realm, parameters)
         session = await self._held(visit, realm)
-        if session is None or asked.ends_without_asking(session.sid):
+        if session is None or asked.ends_without_asking(await self._sid(asked, session)):
             return await self._end(visit, realm, asked, session)
         fields = {name: value for name, value in parameters.once().items() if name != TOKEN}
         key = visit.visitor.at(realm.name).session_id
@@ -192,6 +192,12 @@ class People:
     async def _held(self, visit: LoginVisit, realm: Realm) -> Session | None:
         session = await self._login.entering.held(realm.name, visit.visitor.at(realm.name))
         return session if session is not None and session.ended_at is None else None
+
+    async def _sid(self, asked: LogoutRequest, session: Session) -> str:
+        """Name a session as the client knows it that asks for its end."""
+        if asked.client is None:
+            return session.sid
+        return await self._oidc.subjects.sid_told_to(asked.client, session.sid)
 
     async def _client(self, client_id: str) -> Client | None:
         fit = 0 < len(client_id) <= LONGEST_CLIENT_ID and client_id.isprintable()
