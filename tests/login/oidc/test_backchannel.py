@@ -1,5 +1,6 @@
 """Back-channel logout: every client of a session is told, by a token only it can take for one."""
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -11,10 +12,11 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from tests.cast import until
 from tests.harness import listen, serving
 from tests.login.oidc.scene import BASE, REALM, Provider
 from wxgate.events.addresses import Networks
-from wxgate.login.oidc.backchannel import Backchannel
+from wxgate.login.oidc.backchannel import AT_ONCE, AT_ONCE_PER_CLIENT, AWAY_AFTER, Backchannel
 from wxgate.login.oidc.terms import BACKCHANNEL_LOGOUT
 from wxgate.server.asgi import Receive, Scope, Send, read_body, send_plain
 from wxgate.server.oidc.messenger import Messenger
@@ -30,6 +32,8 @@ class Application:
 
     answers: list[int] = field(default_factory=list)
     heard: list[str] = field(default_factory=list)
+    opens: asyncio.Event | None = None
+    open_now: int = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -37,6 +41,10 @@ class Application:
                 event = await receive()
                 await send({"type": event["type"] + ".complete"})
             return
+        if self.opens is not None:
+            self.open_now += 1
+            await self.opens.wait()
+            self.open_now -= 1
         body = parse_qs((await read_body(scope, receive, 100_000)).decode())
         self.heard.append(body["logout_token"][0])
         await send_plain(send, self.answers.pop(0) if self.answers else 200, b"")
@@ -101,10 +109,11 @@ async def test_every_client_of_a_session_gets_a_logout_token_of_its_own(
     assert set(told) == {client.id for client in clients}
     for claims in told.values():
         assert claims["events"] == {BACKCHANNEL_LOGOUT: {}}
-        assert (claims["sid"], claims["iss"]) == (session.sid, f"{BASE}/oidc/{REALM}")
+        assert claims["iss"] == f"{BASE}/oidc/{REALM}"
         assert not claims.keys() & {"nonce", "name", "wechat_openid"}
         assert claims["exp"] - claims["iat"] == 120
     assert told[clients[0].id]["sub"] == session.sub != told[clients[1].id]["sub"]
+    assert told[clients[0].id]["sid"] == session.sid != told[clients[1].id]["sid"]
     assert len({claims["jti"] for claims in told.values()}) == 2
     assert results == ["told", "told"]
 
@@ -141,6 +150,47 @@ async def test_an_address_in_our_own_network_is_not_knocked_at(sqlite_idp: Provi
     await outgoing.close()
 
     assert (app.heard, results) == ([], ["not_told"])
+
+
+async def test_a_client_that_is_slow_holds_up_nobody_else(sqlite_idp: Provider, outgoing: Outgoing) -> None:
+    results: list[str] = []
+    backchannel = channel(sqlite_idp, outgoing, results)
+    async with application() as (slow, slow_url), application() as (app, url):
+        slow.opens = asyncio.Event()
+        late, other = [await sqlite_idp.client(backchannel_logout_uri=each) for each in (slow_url, url)]
+        sessions = [await sqlite_idp.session(f"openid-{number}") for number in range(AT_ONCE + 1)]
+        for session in sessions:
+            await sqlite_idp.login(late, session)
+        last = await sqlite_idp.session("openid-last")
+        await sqlite_idp.login(other, last)
+        await backchannel.tell([*sessions, last])
+        await until(lambda: _is_there(app))
+        assert slow.open_now <= AT_ONCE_PER_CLIENT
+        slow.opens.set()
+        await backchannel.settle()
+
+    assert results == ["told"] * (AT_ONCE + 2)
+
+
+async def test_a_client_that_is_away_is_tried_once_for_each_until_it_is_back(
+    sqlite_idp: Provider, outgoing: Outgoing
+) -> None:
+    results: list[str] = []
+    backchannel = channel(sqlite_idp, outgoing, results)
+    async with application(*[503] * (AWAY_AFTER * 3 + 1), 200, 503) as (app, url):
+        client = await sqlite_idp.client(backchannel_logout_uri=url)
+        for number in range(AWAY_AFTER + 3):
+            session = await sqlite_idp.session(f"openid-{number}")
+            await sqlite_idp.login(client, session)
+            await backchannel.tell([session])
+            await backchannel.settle()
+
+    assert results == ["not_told"] * (AWAY_AFTER + 1) + ["told"] * 2
+    assert len(app.heard) == AWAY_AFTER * 3 + 1 + 1 + 2
+
+
+async def _is_there(app: Application) -> bool:
+    return bool(app.heard)
 
 
 async def test_closing_waits_for_nobody(sqlite_idp: Provider, outgoing: Outgoing) -> None:

@@ -1,12 +1,15 @@
 """Back-channel logout: the clients of a session that somebody ended are told so, each by a signed token.
 
 What cannot be delivered is tried again a few times, by this node only: a client that stays away for longer
-learns of the end when it next uses a token of the session.
+learns of the end when it next uses a token of the session, or asks with `prompt=none`.
 """
 
 import asyncio
 import secrets
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -26,8 +29,17 @@ log = structlog.get_logger("wxgate.login")
 PAUSES = (1.0, 5.0, 25.0, 120.0)
 """Seconds between one try and the next."""
 
-AT_ONCE = 16
-"""How many clients one node tells at the same time: the rest wait their turn."""
+AT_ONCE = 32
+"""How many logouts one node tells of at the same time: the rest wait their turn."""
+
+AT_ONCE_PER_CLIENT = 2
+"""How many of them to one client: one that is slow holds up its own only."""
+
+MOST_WAITING = 1000
+"""How many logouts one client may have waiting; further ones are let go."""
+
+AWAY_AFTER = 3
+"""After how many logouts that it never took a client is away: others are tried once until it takes one."""
 
 LOGOUT_TYPE = "logout+jwt"
 
@@ -38,6 +50,15 @@ class Messenger(Protocol):
     async def tell(self, url: str, logout_token: str) -> bool | None:
         """Send it: True when the client took it, False when it never will, None when it may later."""
         ...
+
+
+@dataclass(slots=True)
+class _Line:
+    """What waits for one client, and how many logouts on end it has not taken."""
+
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE_PER_CLIENT))
+    waiting: int = 0
+    missed: int = 0
 
 
 class Backchannel:
@@ -68,6 +89,7 @@ class Backchannel:
         self._on_result = on_result
         self._hex_of = hex_of
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._lines: defaultdict[str, _Line] = defaultdict(_Line)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def tell(self, ended: Sequence[Session]) -> None:
@@ -76,10 +98,21 @@ class Backchannel:
             for client_id in await self._grants.clients_of(session.sid):
                 client = await self._realms.client(client_id)
                 if client is not None and client.backchannel_logout_uri and client.disabled_at is None:
-                    told = self._deliver(client, client.backchannel_logout_uri, session)
-                    task = asyncio.create_task(told, name=f"logout of {client.id}")
-                    self._tasks.add(task)
-                    task.add_done_callback(self._tasks.discard)
+                    self._queue(client, client.backchannel_logout_uri, session)
+
+    def _queue(self, client: Client, url: str, session: Session) -> None:
+        line = self._lines[client.id]
+        if line.waiting >= MOST_WAITING:
+            self._note(client, session, told=False)
+            return
+        line.waiting += 1
+        task = asyncio.create_task(self._deliver(line, client, url, session), name=f"logout of {client.id}")
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._done, line))
+
+    def _done(self, line: "_Line", task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        line.waiting -= 1
 
     async def settle(self) -> None:
         """Wait until everybody has been told or given up."""
@@ -92,23 +125,25 @@ class Backchannel:
             task.cancel()
         await self.settle()
 
-    async def _deliver(self, client: Client, url: str, session: Session) -> None:
+    async def _deliver(self, line: "_Line", client: Client, url: str, session: Session) -> None:
+        told: bool | None
         try:
             for pause in (*self._pauses, None):
-                async with self._turns:
+                async with line.turns, self._turns:
                     told = await self._messenger.tell(url, await self._token(client, session))
-                if told is not None:
+                if told is not None or pause is None or line.missed >= AWAY_AFTER:
                     break
-                if pause is None:
-                    told = False
-                else:
-                    await asyncio.sleep(pause)
+                await asyncio.sleep(pause)
+            line.missed = line.missed + 1 if told is None else 0
         except GatewayError as error:
             log.warning("oidc.logout_not_told", client=client.id, sid=session.sid, error=str(error))
             told = False
         except Exception as error:
             log.exception("oidc.logout_failed", exc_info=False, client=client.id, exception=trace_of(error))
             told = False
+        self._note(client, session, told=bool(told))
+
+    def _note(self, client: Client, session: Session, *, told: bool) -> None:
         result = "told" if told else "not_told"
         self._on_result(result)
         log.info("oidc.logout_" + result, client=client.id, sid=session.sid)
