@@ -6,7 +6,7 @@ from wxgate.clock import Clock
 from wxgate.login.attempts import LIFETIME
 from wxgate.login.ports import Attempts
 from wxgate.login.records import App, Attempt, Goal, Mode
-from wxgate.login.values import Random, make_browser_key, make_state
+from wxgate.login.values import Random, make_browser_key, make_state, mark_of
 from wxgate.login.visits import Cookies, Visitor
 from wxgate.login.wechat import WeChatLogin
 from wxgate.secret import LoginState, fingerprint
@@ -46,7 +46,8 @@ class Starter:
     ) -> Begun:
         """Store an attempt and make the link to WeChat's page.
 
-        A browser keeps the key it has, so that its tabs do not put each other out.
+        A browser keeps the key it has, so that its tabs do not put each other out. Its first tabs, opened at
+        once, are each given one and the last stays: so their attempts keep a copy of their own.
         """
         state = make_state(self._random)
         key = visitor.browser_key or make_browser_key(self._random)
@@ -65,4 +66,5 @@ class Starter:
         )
         await self._attempts.create(attempt)
         url = self._wechat.link(app, mode, state, force_popup=force_popup, lang=lang)
-        return Begun(app, mode, state, url, Cookies(realm=app.realm, browser_key=key))
+        first = mark_of(state) if visitor.browser_key is None else ""
+        return Begun(app, mode, state, url, Cookies(realm=app.realm, browser_key=key, attempt=first))

@@ -5,7 +5,7 @@ import string
 from collections.abc import Callable
 from typing import TypeAlias
 
-from wxgate.secret import BrowserKey, LoginState, Presence, Secret, SessionId
+from wxgate.secret import BrowserKey, LoginState, Presence, Secret, SessionId, fingerprint
 
 Random: TypeAlias = Callable[[int], bytes]
 """Makes so many random bytes; os.urandom, but in tests."""
@@ -19,6 +19,11 @@ STATE_CHARACTERS = 32
 def make_state(random: Random) -> LoginState:
     """Make the state of an attempt."""
     return LoginState(base62(random, STATE_CHARACTERS))
+
+
+def mark_of(state: LoginState) -> str:
+    """Name an attempt where its state must not be read: a browser keeps a key under it."""
+    return fingerprint(state)[:16]
 
 
 def make_browser_key(random: Random) -> BrowserKey:

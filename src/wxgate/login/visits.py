@@ -98,7 +98,8 @@ class Page(StrEnum):
 class Cookies:
     """What a browser is to keep, or to give up; None leaves a cookie as it is.
 
-    `forget` drops session and presence of the realm, `loops` 0 and `logged_out` False drop those.
+    `forget` drops session and presence of the realm, `loops` 0 and `logged_out` False drop those. `attempt`
+    is the mark of one that keeps a copy of the browser's key.
     """
 
     realm: str = ""
@@ -109,6 +110,7 @@ class Cookies:
     loops: int | None = None
     logged_out: bool | None = None
     forget: bool = False
+    attempt: str = ""
 
 
 NO_COOKIES = Cookies()

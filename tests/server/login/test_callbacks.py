@@ -1,9 +1,10 @@
 """What comes back from WeChat: once, twice, fifty times, too late, and when half of it is lost (P5, P12)."""
 
 import asyncio
+import re
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlencode, urlsplit
 
 import pytest
 
@@ -18,6 +19,7 @@ from wxgate.login.records import Session
 from wxgate.secret import LoginState, fingerprint
 from wxgate.server.login.starting import STRANGERS_PER_ADDRESS
 from wxgate.server.node import Node
+from wxgate.testing.browser import WECHAT
 
 TOKENS = {"shop": "/sns/oauth2/component/access_token", "own": "/sns/oauth2/access_token"}
 
@@ -286,6 +288,44 @@ async def test_silence_does_not_pass_for_consent(scene: Scene) -> None:
         answer = await Callback(await at_wechat(scene, person, link), cookies).send(scene)
     assert why(answer) == "expired_code"
     assert await sessions(scene) == []
+
+
+async def test_the_first_two_tabs_of_a_browser_both_log_in(scene: Scene) -> None:
+    person = await scene.person()
+    one, first = await start(scene)
+    two, second = await start(scene)
+    cookies = first | second
+    assert first["wxa"] != second["wxa"] == cookies["wxa"]
+    for answer in (one, two):
+        callback = Callback(await at_wechat(scene, person, answer.location), cookies)
+        assert leads_to(await callback.send(scene), "/healthz")
+    later = await callback_of(scene, person, cookies={"wxa": cookies["wxa"]})
+    assert later.cookies == {"wxa": cookies["wxa"], "wxl": "1"}
+
+
+async def test_a_client_whose_visitor_lost_the_key_is_linked_to_and_told_nothing(scene: Scene) -> None:
+    asked = {
+        "response_type": "code",
+        "client_id": scene.client.id,
+        "redirect_uri": scene.client.redirect_uris[0],
+        "scope": "openid",
+        "state": "of-the-client-alone",
+        "nonce": "of-the-client-too",
+        "code_challenge": "a" * 43,
+        "code_challenge_method": "S256",
+    }
+    link = f"/oidc/shops/authorize?{urlencode(asked)}"
+    answer = await scene.world.fetch(link, User_Agent=WECHAT, Sec_Fetch_Mode="navigate")
+    back = await Callback(await at_wechat(scene, await scene.person(), answer.location), {}).send(scene)
+    assert why(back) == "stranger"
+    assert not {asked["state"], asked["nonce"], "a" * 43} & set(re.split("[=&#]", unquote(back.location)))
+    page = await scene.world.fetch(back.location)
+    assert '<a href="https://shop.example" rel="noreferrer">' in page.text
+    # Nobody else's site gets a link by being named.
+    for other in ("https://evil.example", "https://shop.example.evil.example", "javascript:1"):
+        bent = back.location.replace(quote("https://shop.example", safe=""), quote(other, safe=""))
+        assert bent != back.location
+        assert "noreferrer" not in (await scene.world.fetch(bent)).text
 
 
 async def test_two_tabs_log_in_at_the_same_time(scene: Scene) -> None:

@@ -57,6 +57,18 @@ def test_only_the_session_outlives_the_browser() -> None:
     }
 
 
+def test_an_attempt_keeps_the_first_key_of_a_browser_for_as_long_as_it_lives() -> None:
+    first = Cookies(browser_key=BrowserKey(KEY), attempt="0123456789abcdef")
+    cookies = written("https://login.example.com", first)
+    assert {name: cookie["max-age"] for name, cookie in cookies.items()} == {
+        "__Host-wxa": "",
+        "__Host-wxa-0123456789abcdef": "600",
+    }
+    jar = CookieJar("https://login.example.com")
+    assert jar.key_of({"__Host-wxa-0123456789abcdef": KEY}, "0123456789abcdef") == BrowserKey(KEY)
+    assert jar.key_of({"__Host-wxa": KEY}, "0123456789abcdef") is None
+
+
 def test_a_session_that_is_over_is_taken_back() -> None:
     cookies = written("http://127.0.0.1", Cookies(realm="shops", forget=True, logged_out=True))
     assert {name: cookie["max-age"] for name, cookie in cookies.items()} == {

@@ -4,6 +4,7 @@
     wxp-{realm}   the presence         until the browser's process ends
     wxo-{realm}   logged out by hand   until the browser's process ends
     wxa           the browser's key    until the browser's process ends
+    wxa-{mark}    the key of an attempt of a browser that had none    as long as an attempt
     wxl           hops without a tap   a minute
 
 With https every name begins with `__Host-`, so that no other host, and no page that came unprotected, can
@@ -17,6 +18,7 @@ from datetime import datetime
 
 from starlette.responses import Response
 
+from wxgate.login.attempts import LIFETIME
 from wxgate.login.visits import Cookies, Held
 from wxgate.secret import BrowserKey, Presence, SessionId
 
@@ -67,6 +69,11 @@ class CookieJar:
             held, BrowserKey(key) if key else None, int(loops) if re.fullmatch("[0-9]", loops) else 0
         )
 
+    def key_of(self, cookies: Mapping[str, str], attempt: str) -> BrowserKey | None:
+        """Read the key that a browser keeps for one attempt."""
+        key = self._value(cookies, BROWSER_KEY, attempt)
+        return BrowserKey(key) if key else None
+
     def write(self, response: Response, cookies: Cookies, now: datetime) -> None:
         """Put what the browser is to keep, or to give up, on an answer."""
         realm = cookies.realm
@@ -77,6 +84,9 @@ class CookieJar:
             self._set(response, self.name(PRESENCE, realm), cookies.presence.reveal())
         if cookies.browser_key is not None:
             self._set(response, self.name(BROWSER_KEY), cookies.browser_key.reveal())
+            if cookies.attempt:
+                name, seconds = self.name(BROWSER_KEY, cookies.attempt), int(LIFETIME.total_seconds())
+                self._set(response, name, cookies.browser_key.reveal(), seconds)
         if cookies.loops is not None:
             self._set(response, self.name(LOOPS), str(cookies.loops), LOOP_SECONDS if cookies.loops else 0)
         if cookies.logged_out is not None:

@@ -1,8 +1,9 @@
 """Where login's own pages are, for whoever has to send a browser there."""
 
 from collections.abc import Mapping
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
+from wxgate.login.handover import site_of
 from wxgate.login.records import Attempt, Mode, Purpose
 from wxgate.login.visits import Page
 
@@ -28,9 +29,18 @@ class Places:
                 query["again"] = again
             if lang := attempt.goal.data.get("lang") or attempt.goal.data.get("ui_locales"):
                 query["lang"] = lang
-            if back := attempt.goal.data.get("return_to", ""):
+            if attempt.goal.purpose is Purpose.OIDC:
+                # What the client asked for is its own, and whoever comes here may be a stranger.
+                query |= {"client": attempt.goal.data["client"]}
+                query |= {"back": back} if (back := home_of(attempt.goal.data["redirect_uri"])) else {}
+            elif back := attempt.goal.data.get("return_to", ""):
                 query["back"] = back
         return f"{self._base}{ENDED}{word}" + (f"?{urlencode(query)}" if query else "")
+
+
+def home_of(redirect_uri: str) -> str:
+    """Return the site of a client's address, or "" where that is no site."""
+    return site_of(redirect_uri) if urlsplit(redirect_uri).scheme in ("http", "https") else ""
 
 
 def start_of(attempt: Attempt) -> str:

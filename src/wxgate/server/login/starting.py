@@ -15,6 +15,7 @@ from wxgate.errors import NotFound
 from wxgate.login.addresses import is_allowed, local_path
 from wxgate.login.browsers import Entrance
 from wxgate.login.handover import read_wish, with_answer
+from wxgate.login.oidc.requests import LONGEST_CLIENT_ID
 from wxgate.login.proofs import keep_terms
 from wxgate.login.records import App, AppKind, Goal, Mode, Purpose, Realm
 from wxgate.login.returning import Returned
@@ -34,6 +35,7 @@ from wxgate.server.login.front import (
     redirect,
 )
 from wxgate.server.login.pages import STATUS, Notice, Why
+from wxgate.server.login.places import home_of
 from wxgate.server.login.scan_pages import scan_facts
 from wxgate.server.login.visits import LoginVisit, as_name
 
@@ -155,7 +157,7 @@ class Starting:
                 return refused
             return "unknown", redirect(self._front.login.places.ended(Page.TROUBLE, "unknown", None))
         returned = Returned(LoginState(state), visit.code(), visit.account())
-        leave = await self._front.door.back(returned, visit.visitor)
+        leave = await self._front.door.back(returned, visit.back_from(returned.state))
         # Counted afterwards: an address that strangers share with people is closed to strangers alone.
         if leave.turned_away and (refused := self._flood(visit, self._strangers)):
             return refused
@@ -169,7 +171,7 @@ class Starting:
             raise NotFound("there is no such page")
         app, realm = await self._known(visit.query("app"))
         again = again_of(visit.query("again"))
-        back = self._front.back_of(realm, visit.query("back")) if realm else ""
+        back = await self._back(realm, visit) if realm else ""
         if word in ("stranger", "unknown") and realm is not None and again:
             # Whoever has no cookie here has not shown to be the person who began: a button, nothing else.
             return word, self._front.tap(visit, realm.title, Why.LOST, again)
@@ -179,6 +181,16 @@ class Starting:
             "realm": realm.name if realm else "",
         }
         return word, self._front.notice(visit, Notice(word, figures, again, back))
+
+    async def _back(self, realm: Realm, visit: LoginVisit) -> str:
+        """Find the site that people may go back to: on the realm's list, or that of the client that asked."""
+        asked, name = visit.query("back"), visit.query("client")[:LONGEST_CLIENT_ID]
+        if back := self._front.back_of(realm, asked):
+            return back
+        client = await self._front.login.store.realms.client(name) if name.isprintable() and name else None
+        if not asked or client is None or client.realm != realm.name:
+            return ""
+        return asked if asked in map(home_of, client.redirect_uris) else ""
 
     async def done(self, visit: LoginVisit) -> Outcome:
         """Say that somebody is logged in, where no page has asked for it."""

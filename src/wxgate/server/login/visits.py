@@ -3,14 +3,16 @@
 import hmac
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 
 from starlette.requests import Request
 
 from wxgate.errors import BadRequest, InvalidPush, PushTooLarge
 from wxgate.login.records import Acr, Mode
-from wxgate.login.visits import Prompt
-from wxgate.secret import BrowserKey, OAuthCode, equal
+from wxgate.login.values import mark_of
+from wxgate.login.visits import Prompt, Visitor
+from wxgate.secret import BrowserKey, LoginState, OAuthCode, equal
 from wxgate.server.asgi import read_body
 from wxgate.server.login.cookies import CookieJar
 from wxgate.server.login.requests import is_by_script, visitor_of
@@ -49,6 +51,7 @@ class LoginVisit:
 
     def __init__(self, request: Request, jar: CookieJar, proxies: Networks) -> None:
         self.request = request
+        self._jar = jar
         self._too_long = len(request.scope["query_string"]) > LONGEST_QUERY
         # A query that nobody types is not taken apart, so that it costs nothing.
         self._query = {} if self._too_long else dict(request.query_params.multi_items())
@@ -155,6 +158,11 @@ class LoginVisit:
         """Read the state that WeChat gives back."""
         state = self.query("state")
         return state if _STATE.fullmatch(state) else None
+
+    def back_from(self, state: LoginState) -> Visitor:
+        """Tell who comes back with a state: the attempt's own key counts before the browser's."""
+        key = self._jar.key_of(self.request.cookies, mark_of(state))
+        return replace(self.visitor, browser_key=key) if key is not None else self.visitor
 
     def account(self) -> str | None:
         """Read whom WeChat says it asked on behalf of."""
