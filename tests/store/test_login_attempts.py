@@ -28,6 +28,20 @@ async def test_an_attempt_is_loaded_as_it_was_made(store: Store) -> None:
     assert await attempts.load("nobody") is None
 
 
+async def test_a_claim_whose_holder_died_is_had_again_where_that_is_asked_for(store: Store) -> None:
+    attempts = store.login.attempts
+    await attempts.create(ATTEMPT)
+    assert await claim(store)
+    for at, taken in ((5, False), (11, True), (12, False)):
+        until = after(at + 10)
+        assert taken is await attempts.claim(
+            STATE, holder="two", now=after(at), lease_until=until, again=True
+        )
+    assert not await attempts.finish(STATE, holder="one", outcome=OUTCOME, now=after(13))
+    assert await attempts.finish(STATE, holder="two", outcome=OUTCOME, now=after(13))
+    assert not await attempts.claim(STATE, holder="two", now=after(50), lease_until=after(60), again=True)
+
+
 async def test_a_claim_is_had_once_and_only_its_holder_finishes(store: Store) -> None:
     attempts = store.login.attempts
     await attempts.create(ATTEMPT)

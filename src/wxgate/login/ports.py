@@ -97,10 +97,11 @@ class Attempts(Protocol):
         now: datetime,
         lease_until: datetime,
         code_hash: str | None = None,
+        again: bool = False,
     ) -> bool:
         """Take a pending attempt to exchange its code; of any number of callers one gets it, once.
 
-        An attempt whose holder's lease has ended is not taken again: its code may be spent.
+        An attempt whose holder's lease has ended is taken only `again`, where no code of WeChat's is spent.
         """
         ...
 

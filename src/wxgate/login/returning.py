@@ -4,9 +4,8 @@ The answer is always a redirect. The address that it answers holds a code, so no
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import structlog
 
@@ -28,12 +27,13 @@ from wxgate.login.finishing import CANCELLED, LOGGED_OUT, REFUSALS, SNAPSHOT, Fi
 from wxgate.login.ports import Attempts, Realms
 from wxgate.login.records import ACR_OF, RESTARTED, App, Attempt, Goal, Mode, Outcome, Purpose, Session
 from wxgate.login.sessions import Terms, Verdict, is_ended_by_hand, judge, shown
+from wxgate.login.settling import Settling
 from wxgate.login.starting import Starter
 from wxgate.login.telling import Listener
 from wxgate.login.visits import NO_COOKIES, Cookies, Held, Leave, Page, Visitor
 from wxgate.login.wechat import STARTS_AGAIN, Failure, LoginFailed, WeChatLogin
 from wxgate.protocol.tokens import DIRECT_ISSUER
-from wxgate.secret import LoginState, OAuthCode, Presence, SessionId, fingerprint, trace_of
+from wxgate.secret import LoginState, OAuthCode, Presence, SessionId, fingerprint
 
 log = structlog.get_logger("wxgate.login")
 
@@ -89,14 +89,15 @@ class Returning:
         self._holder = holder
         self.wait_seconds = wait_seconds
         self._replays = Replays()
-        self._settling: set[asyncio.Task[Leave]] = set()
+        self._settling = Settling("login callback")
 
     async def back(self, returned: Returned, visitor: Visitor) -> Leave:
         """Settle one request that came back."""
         attempt, step = await self._wait(returned, visitor)
         while attempt is not None and step in (Step.CLAIM, Step.RECLAIM):
             if await self._take(attempt, step, returned):
-                return await self._see_through(self._settle(attempt, returned, visitor))
+                # WeChat hangs up when it calls back twice.
+                return await self._settling.see_through(self._settle(attempt, returned, visitor))
             attempt, step = await self._wait(returned, visitor)
         if attempt is None or step in (Step.UNKNOWN, Step.STRANGER, Step.WRONG_ACCOUNT):
             return self._turn_away(attempt, step)
@@ -120,19 +121,7 @@ class Returning:
 
     async def close(self) -> None:
         """Wait for what is being settled: its codes are spent, and somebody waits for the outcome."""
-        await asyncio.gather(*self._settling, return_exceptions=True)
-
-    async def _see_through(self, settling: Coroutine[Any, Any, Leave]) -> Leave:
-        """Settle to the end even if whoever asked hangs up: WeChat does, when it calls back twice."""
-        task = asyncio.create_task(settling, name="login callback")
-        self._settling.add(task)
-        task.add_done_callback(self._settled)
-        return await asyncio.shield(task)
-
-    def _settled(self, task: asyncio.Task[Leave]) -> None:
-        self._settling.discard(task)
-        if not task.cancelled() and (fault := task.exception()) is not None:
-            log.error("login.not_settled", exception=trace_of(fault))
+        await self._settling.close()
 
     async def _wait(self, returned: Returned, visitor: Visitor) -> tuple[Attempt | None, Step]:
         """Look where the attempt stands; while another request is at it, for a moment."""

@@ -6,6 +6,7 @@ for a minute, for pages ask twice when an answer was lost.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from urllib.parse import urlsplit
 
 import structlog
@@ -19,6 +20,7 @@ from wxgate.login.finishing import Finisher
 from wxgate.login.ports import Attempts, Realms
 from wxgate.login.records import App, Attempt, Goal, Mode, Outcome, Proof, Purpose, Realm, Scan, ScanState
 from wxgate.login.scans import ScanLogins, Shown
+from wxgate.login.settling import Settling
 from wxgate.login.telling import Listener
 from wxgate.login.values import Random, make_browser_key
 from wxgate.login.visits import Cookies, Leave, Page, Show, Visitor
@@ -63,6 +65,11 @@ class ScanEntrance:
         self._holder = holder
         self._wait = wait
         self.spent = spent
+        self._settling = Settling("login scan")
+
+    async def close(self) -> None:
+        """Wait for those who are being let in."""
+        await self._settling.close()
 
     async def show(self, realm: Realm, app: App, goal: Goal, visitor: Visitor) -> Show:
         """Make a code for a visitor's screen.
@@ -99,31 +106,43 @@ class ScanEntrance:
         return Show(Page.TROUBLE, {"why": failure.value, "name": app.title, "appid": app.appid})
 
     async def redeem(self, scan_id: str, visitor: Visitor) -> Leave | None:
-        """Turn a confirmed scan into a session of this browser's; None where nothing is confirmed for it."""
+        """Turn a confirmed scan into a session of this browser's; None where nothing is confirmed for it.
+
+        The scan stays confirmed until there is a session, so whatever breaks on the way, asking again helps:
+        no code of WeChat's is spent here.
+        """
         scan = await self._scans.shown_to(scan_id, visitor.browser_key)
         if scan is None or scan.state not in (ScanState.CONFIRMED, ScanState.REDEEMED):
             return None
-        if scan.state is ScanState.CONFIRMED and (redeemed := await self._scans.redeem(scan)) is not None:
-            return await self._enter(redeemed, visitor)
+        now = self._clock.now()
+        if scan.state is ScanState.CONFIRMED and await self._attempts.claim(
+            _state_of(scan), holder=self._holder, now=now, lease_until=now + LEASE, again=True
+        ):
+            return await self._settling.see_through(self._enter(scan, visitor, now))
         return await self._once_more(scan, visitor)
 
-    async def _enter(self, scan: Scan, visitor: Visitor) -> Leave | None:
+    async def _enter(self, scan: Scan, visitor: Visitor, now: datetime) -> Leave | None:
         realm, app = await self._realms.realm(scan.realm), await self._realms.app(scan.app)
-        now = self._clock.now()
-        mine = await self._attempts.claim(
-            _state_of(scan), holder=self._holder, now=now, lease_until=now + LEASE
-        )
-        if realm is None or app is None or scan.openid is None or not mine:
+        if realm is None or app is None or scan.openid is None:
             return None
         proof = Proof(app.name, app.appid, scan.openid, Mode.SCAN, unionid=scan.proof_unionid)
         entered = await self._entering.enter(realm, proof, visitor, now)
         location = await self._finishers[scan.goal.purpose].arrived(scan.goal, entered.session)
         outcome = Outcome("session", location, entered.session_id, entered.presence)
-        await self._attempts.finish(
-            _state_of(scan), holder=self._holder, outcome=outcome, now=self._clock.now()
-        )
-        self._listener.attempt(scan.app, Mode.SCAN, outcome.word)
+        await self._finish(scan, outcome)
         return Leave(location, entered.cookies)
+
+    async def _finish(self, scan: Scan, outcome: Outcome) -> None:
+        """Keep the outcome for whoever asks once more; the first is answered in any case."""
+        try:
+            kept = await self._attempts.finish(
+                _state_of(scan), holder=self._holder, outcome=outcome, now=self._clock.now()
+            )
+            await self._scans.redeem(scan)
+        except StorageError as error:
+            log.warning("login.outcome_not_kept", app=scan.app, error=str(error))
+            kept = False
+        self._listener.attempt(scan.app, Mode.SCAN, outcome.word if kept else "overtaken")
 
     async def _once_more(self, scan: Scan, visitor: Visitor) -> Leave | None:
         """Give the outcome again to a browser that lost the answer, or asks while it is being made."""
@@ -131,8 +150,7 @@ class ScanEntrance:
         while True:
             attempt = await self._attempts.load(_state_of(scan))
             step = judge_callback(attempt, visitor.browser_key, self._clock.now())
-            # Whoever has spent the scan claims the attempt in a moment, if not yet.
-            if step not in (Step.CLAIM, Step.WAIT) or waited >= WAIT_SECONDS:
+            if step is not Step.WAIT or waited >= WAIT_SECONDS:
                 break
             await asyncio.sleep(POLL_SECONDS)
             waited += POLL_SECONDS

@@ -67,11 +67,13 @@ class SqlAttempts:
         now: datetime,
         lease_until: datetime,
         code_hash: str | None = None,
+        again: bool = False,
     ) -> bool:
-        """Take an attempt, if it is pending and has not expired."""
-        free = update(attempts).where(
-            table.state_hash == state_hash, table.state == PENDING, table.expires_at > now
-        )
+        """Take an attempt, if it is pending (or its holder's lease has ended) and has not expired."""
+        takeable = table.state == PENDING
+        if again:
+            takeable |= (table.state == EXCHANGING) & (table.lease_until <= now)
+        free = update(attempts).where(table.state_hash == state_hash, takeable, table.expires_at > now)
         values = {"state": EXCHANGING, "holder": holder, "lease_until": lease_until, "code_hash": code_hash}
         async with self._database.write() as connection:
             return (await connection.execute(free.values(**values))).rowcount > 0

@@ -8,11 +8,13 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from sqlalchemy import text
 
 from tests.cast import another_node
 from tests.harness import Harness
 from tests.login.scanning import Screen, chat_link, scan, show
 from tests.login.scene import REALM, Scene, set_scene
+from wxgate.login.attempts import LEASE
 from wxgate.login.records import Acr, Mode, ScanState, Session
 from wxgate.login.scans import LIVES
 from wxgate.server.login.scan_parts import PATH, make_spent
@@ -118,6 +120,30 @@ async def test_however_often_it_is_redeemed_there_is_one_session(tmp_path: Path,
         assert len(await sessions(scene)) == 1
         await world.advance(timedelta(seconds=61))
         assert (await screen.redeem()).status == 409
+
+
+async def test_who_has_confirmed_gets_in_although_the_database_failed_meanwhile(
+    tmp_path: Path, database_url: str
+) -> None:
+    async with Harness(tmp_path, database_url=database_url) as world:
+        scene = await set_scene(world)
+        screen, phone, _ = await to_the_question(scene)
+        await phone.press("confirm")
+
+        async def rename(before: str, after: str) -> None:
+            async with world.node.store.database.write() as connection:
+                await connection.execute(text(f"ALTER TABLE {before} RENAME TO {after}"))
+
+        await rename("login_sessions", "away")
+        assert (await screen.redeem()).status == 503
+        assert await screen.state() == "confirmed"
+        await rename("away", "login_sessions")
+        await world.advance(LEASE)
+        answer = await screen.redeem()
+        assert answer.json == {"location": world.url("/healthz")}
+        assert await screen.state() == "redeemed"
+        assert (await screen.redeem()).json == answer.json
+        assert len(await sessions(scene)) == 1
 
 
 async def test_a_code_is_good_for_five_minutes(scene: Scene) -> None:

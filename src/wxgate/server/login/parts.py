@@ -311,5 +311,6 @@ class Login:
     async def close(self) -> None:
         """Stop what runs behind logins; applications that have not been told of an end yet are given up."""
         await self.door.returning.close()
+        await self.scanning.close()
         await self.backfill.close()
         await self.oidc.backchannel.close()

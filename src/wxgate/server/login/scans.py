@@ -118,6 +118,10 @@ class ScanRoutes:
             return "forged", as_json({"error": "forbidden"}, 403)
         answer = await self._front.login.scanning.redeem(_id(visit), visit.visitor)
         if answer is None:
+            scan = await self._scans.shown_to(_id(visit), visit.visitor.browser_key)
+            if scan is not None and self._scans.state_of(scan) == ScanState.CONFIRMED:
+                # Another request is at it, or has died: in a moment it is known.
+                return "busy", as_json({"error": "busy"}, 503)
             return "not_confirmed", as_json({"error": "not_confirmed"}, 409)
         response = as_json({"location": answer.url})
         return "redeemed", self._front.with_cookies(response, answer.cookies)

@@ -10,8 +10,12 @@
     fetch(redeem, { method: "POST", credentials: "same-origin", headers: { Accept: "application/json" } })
       .then((answer) => (answer.ok ? answer.json() : Promise.reject(answer)))
       .then((answer) => { location.replace(answer.location); })
-      // An answer that was lost is given again; one that says no is not asked for twice.
-      .catch((why) => { if (why instanceof TypeError && tries < 4) setTimeout(finish, 1000); else show("failed"); });
+      // What was lost or broke on the way is asked for again; an answer that says no is not.
+      .catch((why) => {
+        const broke = why instanceof TypeError || why.status >= 500 || why.status === 429;
+        if (broke && tries < 30) setTimeout(finish, Math.min(tries, 3) * 1000);
+        else show("failed");
+      });
   };
   const show = (state) => {
     box.dataset.state = state;
