@@ -8,11 +8,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.async_api import Browser, Page, Request, Route, expect
 
+from tests.browser.looking import expect_to_fit, listen, shooting
 from tests.harness import World
 from wxgate.custody.records import LinkChoices
 from wxgate.custody.renewing import HOLD_MOST
 
 pytestmark = pytest.mark.browser
+
+shoot = shooting("authorize")
 
 WECHAT_ON_A_PHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
@@ -41,14 +44,6 @@ async def phone(browser: Browser) -> AsyncIterator[Page]:
     await context.close()
 
 
-def listen(page: Page) -> list[str]:
-    """Collect what a page complains of."""
-    heard: list[str] = []
-    page.on("console", lambda message: heard.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: heard.append(str(error)))
-    return heard
-
-
 def entry(world: World, query: str = "") -> str:
     """Make the address of the entry page."""
     return world.url(f"/authorize/{world.platform.appid}{query}")
@@ -70,16 +65,6 @@ async def confirm(page: Page, nick_name: str) -> None:
     """Pick an account on WeChat's page and confirm."""
     await page.get_by_label(nick_name).check()
     await page.locator("button[type=submit]").click()
-
-
-async def shoot(page: Page, artifacts: Path, name: str) -> None:
-    """Keep a picture to look at."""
-    await page.screenshot(path=artifacts / f"authorize-{name}.png", full_page=True)
-
-
-async def expect_to_fit(page: Page) -> None:
-    """Check that nothing is wider than the screen."""
-    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 async def test_a_merchant_authorises_on_a_computer(

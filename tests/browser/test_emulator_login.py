@@ -8,11 +8,14 @@ import pytest
 from aiohttp import web
 from playwright.async_api import Browser, Page, expect
 
+from tests.browser.looking import shooting
 from wxgate.emulator.running import RunningEmulator
 from wxgate.emulator.world import Account
 from wxgate.testing.browser import WECHAT
 
 pytestmark = pytest.mark.browser
+
+shoot = shooting("emulator")
 
 LANDED = "You are back"
 
@@ -78,11 +81,6 @@ def query(account: Account, back: str, scope: str) -> str:
         f"?appid={account.appid}&redirect_uri={quote(f'{back}/back', safe='')}&response_type=code"
         f"&scope={scope}&state=s1"
     )
-
-
-async def shoot(page: Page, artifacts: Path, name: str) -> None:
-    """Keep a picture to look at."""
-    await page.screenshot(path=artifacts / f"emulator-{name}.png", full_page=True)
 
 
 async def test_a_person_picks_who_they_are_and_allows(

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
+from tests.browser.looking import expect_to_fit, listen, path_of, shooting
 from tests.harness import World
 from tests.login.scene import Scene, set_scene
 from tests.pushing import metric
@@ -15,6 +16,8 @@ from wxgate.testing.browser import PHONE, WECHAT
 from wxgate.testing.cookies import Happening, survivors
 
 pytestmark = pytest.mark.browser
+
+shoot = shooting("login")
 
 AUTHORIZE = "wxgate_login_attempts_total"
 
@@ -38,28 +41,6 @@ async def wechat(browser: Browser) -> AsyncIterator[BrowserContext]:
     )
     yield context
     await context.close()
-
-
-def listen(page: Page) -> list[str]:
-    """Collect what a page complains of, such as a violated content security policy."""
-    heard: list[str] = []
-    page.on("console", lambda message: heard.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: heard.append(str(error)))
-    return heard
-
-
-async def shoot(page: Page, artifacts: Path, name: str) -> None:
-    """Keep a picture to look at."""
-    await page.screenshot(path=artifacts / f"login-{name}.png", full_page=True)
-
-
-async def expect_to_fit(page: Page) -> None:
-    """Check that nothing is wider than the screen."""
-    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), page.url
-
-
-def path_of(page: Page) -> str:
-    return urlsplit(page.url).path
 
 
 async def befall(context: BrowserContext, happening: Happening) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
+from tests.browser.looking import shooting
 from tests.harness import World
 from tests.login.scene import Scene, set_scene
 from tests.relying.shop import Shop, open_shop
@@ -14,6 +15,8 @@ from wxgate.testing.browser import WECHAT
 from wxgate.testing.cookies import Happening, survivors
 
 pytestmark = pytest.mark.browser
+
+shoot = shooting("login-middleware", fits=True)
 
 
 @pytest.fixture
@@ -59,12 +62,6 @@ async def for_whom(page: Page, url: str) -> str:
     assert page.url.partition("#")[0] == url, await page.content()
     told: dict[str, str] = await answer.json()
     return told["sub"]
-
-
-async def shoot(page: Page, artifacts: Path, name: str) -> None:
-    """Keep a picture to look at; nothing is wider than the phone."""
-    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    await page.screenshot(path=artifacts / f"login-middleware-{name}.png", full_page=True)
 
 
 async def test_a_killed_wechat_and_two_tabs_are_not_noticed_and_a_logout_is(

@@ -1,11 +1,12 @@
 """A relying party's people in a real browser: logged in, logged out when they say so, told what is wrong."""
 
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, expect
 
+from tests.browser.looking import path_of, shooting
 from tests.harness import World
 from tests.login.scene import set_scene
 from tests.server.oidc.party import Party, join
@@ -13,6 +14,8 @@ from wxgate.login.oidc.claims import challenge_of
 from wxgate.testing.browser import WECHAT
 
 pytestmark = pytest.mark.browser
+
+shoot = shooting("oidc", fits=True)
 
 
 def asking(party: Party, **changed: str) -> str:
@@ -28,16 +31,6 @@ def asking(party: Party, **changed: str) -> str:
         **changed,
     }
     return f"{party.metadata['authorization_endpoint']}?{urlencode(asked)}"
-
-
-def path_of(page: Page) -> str:
-    return urlsplit(page.url).path
-
-
-async def shoot(page: Page, artifacts: Path, name: str) -> None:
-    """Keep a picture to look at; nothing may be wider than the screen."""
-    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), page.url
-    await page.screenshot(path=artifacts / f"oidc-{name}.png", full_page=True)
 
 
 async def test_a_clients_people_log_in_and_out_in_wechat(
