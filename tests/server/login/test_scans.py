@@ -2,21 +2,24 @@
 
 import asyncio
 import re
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from html import unescape
 from pathlib import Path
 from urllib.parse import urlencode
 
+import aiohttp
 import pytest
 from sqlalchemy import text
 
-from tests.cast import another_node
+from tests.cast import another_node, until
 from tests.harness import Harness
 from tests.login.scanning import Screen, chat_link, scan, show
 from tests.login.scene import REALM, Scene, set_scene
 from wxgate.login.attempts import LEASE
 from wxgate.login.records import Acr, Mode, ScanState, Session
 from wxgate.login.scans import LIVES
+from wxgate.server.login import scans
 from wxgate.server.login.scan_parts import PATH, make_spent
 from wxgate.testing.browser import Page, WeChatBrowser
 
@@ -228,6 +231,54 @@ async def test_an_address_gets_so_many_codes_and_no_more(scene: Scene) -> None:
     assert 20 <= codes < 100
     assert page.status == 429
     assert int(page.headers["Retry-After"]) > 0
+
+
+async def test_no_address_takes_the_streams_of_everybody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scans, "MOST_STREAMS_TOGETHER", 2)
+    async with Harness(tmp_path) as world, AsyncExitStack() as streams:
+        scene = await set_scene(world)
+        shown = [await show(scene) for _ in range(3)]
+
+        async def stream(screen: Screen) -> aiohttp.ClientResponse:
+            key = screen.browser.cookie("wxa")
+            assert key is not None
+            headers = {"Accept": "text/event-stream", "Cookie": f"wxa={key.value}"}
+            url = world.url(f"/login/scan/{screen.id}/events")
+            answer = await streams.enter_async_context(world.http.get(url, headers=headers))
+            # It counts from its first line on.
+            assert await answer.content.readline()
+            return answer
+
+        first, second, third = [await stream(screen) for screen in shown]
+        assert (first.status, second.status, third.status) == (200, 200, 429)
+        # Who has no stream asks now and then.
+        assert await shown[2].state() == "shown"
+        first.close()
+
+        async def has_one() -> bool:
+            return (await stream(shown[2])).status == 200
+
+        await until(has_one)
+
+
+async def test_who_asks_all_the_time_is_asked_to_wait_and_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scans, "QUESTIONS_EACH", 3)
+    async with Harness(tmp_path) as world:
+        scene = await set_scene(world)
+        one, other = await show(scene), await show(scene)
+        events = f"/login/scan/{one.id}/events"
+        asked = 0
+        while (told := await one.browser.fetch(events, Accept="application/json")).status == 200:
+            asked += 1
+            assert asked < 30
+        assert asked >= 3
+        assert told.status == 429
+        assert int(told.headers["Retry-After"]) > 0
+        assert await other.state() == "shown"
 
 
 async def test_where_wechat_gives_no_code_a_page_says_so(scene: Scene) -> None:

@@ -9,6 +9,7 @@ Screen, chat and phone meet in the store alone, so each may be served by another
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeAlias
@@ -16,12 +17,13 @@ from typing import TypeAlias
 import structlog
 from starlette.responses import StreamingResponse
 
-from wxgate.errors import StorageError
+from wxgate.errors import StorageError, TooManyAttempts
 from wxgate.login.records import Goal, Mode, Purpose, Realm, Scan, ScanState, Session
 from wxgate.login.scans import Decision, Step
 from wxgate.login.visits import Answer, Demand, Enter, Refuse, Show
-from wxgate.secret import SessionId, equal, trace_of
+from wxgate.secret import SessionId, equal, fingerprint, trace_of
 from wxgate.server.front import Outcome
+from wxgate.server.limits import Limiter, household
 from wxgate.server.login import scan_pages
 from wxgate.server.login.csrf import TOKEN, form_token, is_from_us
 from wxgate.server.login.front import LoginFront, as_json, nothing, redirect
@@ -44,6 +46,13 @@ RETRY_MILLISECONDS = 500
 MOST_STREAMS, MOST_STREAMS_EACH = 1000, 4
 """Streams at once on one node, and those of one code; a page without one asks every two seconds."""
 
+MOST_STREAMS_TOGETHER = 20
+"""Streams at once of one browser, and of one address, so that none takes those of everybody."""
+
+QUESTIONS_EACH, QUESTIONS_PER_ADDRESS = 240, 1200
+SECONDS = 60.0
+"""How often within how long a browser (eight pages of it), and an address (forty), ask without a stream."""
+
 STEPS = {"confirm": Step.CONFIRM, "refuse": Step.REFUSE}
 
 Answering: TypeAlias = Callable[[LoginVisit], Awaitable[Outcome]]
@@ -61,6 +70,9 @@ class ScanRoutes:
         self._scans = front.login.scans
         self._pages = front.scan_pages
         self._streams = Counter[str]()
+        self._open = 0
+        self._by_browser = Limiter(QUESTIONS_EACH, SECONDS)
+        self._by_address = Limiter(QUESTIONS_PER_ADDRESS, SECONDS)
 
     def routes(self) -> list[tuple[str, str, Answering, str]]:
         """List path, word, answer and method of each address."""
@@ -74,23 +86,40 @@ class ScanRoutes:
 
     async def _events(self, visit: LoginVisit) -> Outcome:
         """Tell the screen what has become of its code: as a stream, or once, to who asks for JSON."""
+        address = household(visit.visitor.address)
+        streams = "text/event-stream" in visit.request.headers.get("accept", "")
+        if not streams and (wait := self._wait(visit, address)):
+            raise TooManyAttempts("too many questions about codes", retry_after=wait)
         scan = await self._scans.shown_to(_id(visit), visit.visitor.browser_key)
         if scan is None:
             return "unknown", as_json({"error": "not_found"}, 404)
-        if "text/event-stream" not in visit.request.headers.get("accept", ""):
+        if not streams:
             return "asked", as_json({"state": self._scans.state_of(scan)})
-        if self._streams[scan.id] >= MOST_STREAMS_EACH or self._streams.total() >= MOST_STREAMS:
+        together = (f"browser {scan.browser_hash}", f"address {address}")
+        if (
+            self._open >= MOST_STREAMS
+            or self._streams[scan.id] >= MOST_STREAMS_EACH
+            or any(self._streams[each] >= MOST_STREAMS_TOGETHER for each in together)
+        ):
             return "too_many", as_json({"error": "too_many_streams"}, 429)
         headers = private_headers(Referrer.NONE) | {"X-Accel-Buffering": "no"}
         return "streamed", StreamingResponse(
-            self._stream(scan), media_type="text/event-stream", headers=headers
+            self._stream(scan, together), media_type="text/event-stream", headers=headers
         )
 
-    async def _stream(self, scan: Scan) -> AsyncIterator[bytes]:
+    def _wait(self, visit: LoginVisit, address: str) -> float:
+        """Tell in how many seconds a visitor may ask; 0 takes one of what is allowed."""
+        key, now = visit.visitor.browser_key, time.monotonic()
+        wait = self._by_address.take(address, now)
+        return wait or (self._by_browser.take(fingerprint(key), now) if key is not None else 0.0)
+
+    async def _stream(self, scan: Scan, together: tuple[str, ...]) -> AsyncIterator[bytes]:
         """Write every change, and end when nothing more can happen; the browser comes back by itself."""
         loop = asyncio.get_running_loop()
         until, told = loop.time() + STREAM_SECONDS, ""
-        self._streams[scan.id] += 1
+        counted = (scan.id, *together)
+        self._streams.update(counted)
+        self._open += 1
         try:
             yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
             while True:
@@ -108,9 +137,11 @@ class ScanRoutes:
         except Exception as fault:
             log.exception("login.scan_stream_failed", exc_info=False, exception=trace_of(fault))
         finally:
-            self._streams[scan.id] -= 1
-            if not self._streams[scan.id]:
-                del self._streams[scan.id]
+            self._open -= 1
+            self._streams.subtract(counted)
+            for each in counted:
+                if not self._streams[each]:
+                    del self._streams[each]
 
     async def _redeem(self, visit: LoginVisit) -> Outcome:
         """Give the screen its session, and tell it where to go on."""
