@@ -67,6 +67,14 @@ async def test_a_visitor_is_logged_in_and_the_site_knows_who_it_is(scene: Scene,
     assert page.hops == (f"{site}/me",)
 
 
+async def test_a_visitor_gets_the_page_that_was_asked_for(scene: Scene, site: str) -> None:
+    browser = scene.wechat(await scene.person())
+    page = await browser.get(f"{site}/orders/7?tab=paid")
+    assert (page.status, page.url) == (200, f"{site}/orders/7?tab=paid")
+    assert page.json["order"] == 7
+    assert f"{site}/wechat?" in " ".join(page.hops), "all of a site's pages come back to one address"
+
+
 async def test_a_code_from_elsewhere_or_an_old_one_logs_nobody_in(scene: Scene, site: str) -> None:
     mallory = scene.wechat(await scene.person("马"))
     page = await mallory.get(f"{site}/me")
@@ -87,11 +95,19 @@ async def test_a_refusal_is_a_message_with_status_400(scene: Scene, site: str) -
     browser.jar.remove("session")
     page = await browser.get(f"{site}/me")
     assert page.status == 200
-    page = await browser.get(f"{site}/me?error=access_denied&state=forged")
+    page = await browser.get(f"{site}/wechat?error=access_denied&state=forged")
     assert page.status == 400
+
+
+@pytest.mark.parametrize("state", ["%C3%A9", ""])
+async def test_a_state_of_no_login_is_refused_whatever_it_is(scene: Scene, site: str, state: str) -> None:
+    browser = scene.wechat(await scene.person())
+    page = await browser.get(f"{site}/wechat?wx_code=x&state={state}")
+    assert page.status == 400
+    assert "not started here" in page.text
 
 
 def test_the_guide_shows_the_example_as_it_is() -> None:
     code = EXAMPLE.read_text("utf-8")
-    shown = code[code.index("@app.get") :].strip()
+    shown = code[code.index("def to_wechat") :].strip()
     assert shown in GUIDE.read_text("utf-8")

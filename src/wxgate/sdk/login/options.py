@@ -15,7 +15,7 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 class Options:
     """The settings of a login; every adapter takes them by these names.
 
-    issuer          the realm at the gateway: https://gateway.example/oidc/shop
+    issuer          the realm at the gateway: https://gateway.example/oidc/main
     client_id       from `wxgate login client add`; without a client_secret it is a public client
     secret_key      at least 32 characters, the same on every process: seals the cookies. Of several the first
                     seals and all open, so that it can be changed without logging everybody out
