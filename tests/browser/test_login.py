@@ -1,10 +1,13 @@
 """People log in in a real browser: in WeChat, outside it, on a computer; and whatever else they do there."""
 
+import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from aiohttp import web
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.looking import expect_to_fit, listen, path_of, shooting
@@ -18,6 +21,8 @@ from wxgate.testing.cookies import Happening, survivors
 pytestmark = pytest.mark.browser
 
 shoot = shooting("login")
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "login-handover.md"
 
 AUTHORIZE = "wxgate_login_attempts_total"
 
@@ -199,6 +204,32 @@ async def test_on_a_computer_wechats_code_is_shown_in_a_page_of_ours(
     await page.goto(scene.start("site", mode="qr", lang="en", prompt="login"))
     await expect(frame.get_by_role("img")).to_be_visible()
     await shoot(page, artifacts, "qr-en")
+
+
+async def test_the_guides_page_with_wechats_code_works_as_it_is_shown(page: Page, scene: Scene) -> None:
+    person = await scene.person()
+    [shown] = re.findall(r"```html\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    shown = f"<!doctype html>{shown}".replace("https://login.example.com", scene.world.gateway_url)
+
+    async def account(request: web.Request) -> web.Response:
+        return web.Response(text=shown, content_type="text/html")
+
+    served = web.Application()
+    served.router.add_get("/account", account)
+    runner = web.AppRunner(served)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    site = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await scene.world.node.store.login.realms.put_realm(replace(scene.realm, return_to=(site,)))
+    await page.goto(f"{site}/account")
+    frame = page.locator("#wechat iframe")
+    await expect(page.frame_locator("#wechat iframe").get_by_role("img")).to_be_visible()
+    query = dict(parse_qsl(urlsplit(await frame.get_attribute("src") or "").query))
+    scanned = {"state": query["state"], "user": person}
+    await scene.world.act("scan_login", **scanned)
+    await scene.world.act("confirm_login", accept=True, **scanned)
+    await page.wait_for_url(f"{site}/account?wx_code=*", timeout=30_000)
+    await runner.cleanup()
 
 
 async def test_every_end_without_a_login_fits_the_smallest_phone_in_both_languages(
