@@ -3,7 +3,6 @@
 The answer is always a redirect. The address that it answers holds a code, so no page is ever shown there.
 """
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -14,9 +13,7 @@ from wxgate.errors import StorageError
 from wxgate.login.attempts import (
     LEASE,
     MOST_SUCCESSORS,
-    POLL_SECONDS,
     WAIT_SECONDS,
-    Replays,
     Step,
     brings_another_code,
     judge_callback,
@@ -26,6 +23,7 @@ from wxgate.login.entering import Entered, Entering
 from wxgate.login.finishing import CANCELLED, LOGGED_OUT, REFUSALS, SNAPSHOT, Finisher, Places
 from wxgate.login.ports import Attempts, Realms
 from wxgate.login.records import ACR_OF, RESTARTED, App, Attempt, Goal, Mode, Outcome, Purpose, Session
+from wxgate.login.replaying import Replaying, outwait
 from wxgate.login.sessions import Terms, Verdict, is_ended_by_hand, judge, shown
 from wxgate.login.settling import Settling
 from wxgate.login.starting import Starter
@@ -33,7 +31,7 @@ from wxgate.login.telling import Listener
 from wxgate.login.visits import NO_COOKIES, Cookies, Held, Leave, Page, Visitor
 from wxgate.login.wechat import STARTS_AGAIN, Failure, LoginFailed, WeChatLogin
 from wxgate.protocol.tokens import DIRECT_ISSUER
-from wxgate.secret import LoginState, OAuthCode, Presence, SessionId, fingerprint
+from wxgate.secret import LoginState, OAuthCode, fingerprint
 
 log = structlog.get_logger("wxgate.login")
 
@@ -88,7 +86,7 @@ class Returning:
         self._clock = clock
         self._holder = holder
         self.wait_seconds = wait_seconds
-        self._replays = Replays()
+        self._replaying = Replaying(entering, finishers)
         self._settling = Settling("login callback")
 
     async def back(self, returned: Returned, visitor: Visitor) -> Leave:
@@ -101,7 +99,7 @@ class Returning:
             attempt, step = await self._wait(returned, visitor)
         if attempt is None or step in (Step.UNKNOWN, Step.STRANGER, Step.WRONG_ACCOUNT):
             return self._turn_away(attempt, step)
-        if step is Step.REPLAY and (answer := await self._replay(attempt)) is not None:
+        if step is Step.REPLAY and (answer := await self._replaying.replay(attempt)) is not None:
             self._listener.attempt(attempt.app, attempt.mode, "replayed")
             return answer
         self._listener.attempt(attempt.app, attempt.mode, "late")
@@ -125,8 +123,8 @@ class Returning:
 
     async def _wait(self, returned: Returned, visitor: Visitor) -> tuple[Attempt | None, Step]:
         """Look where the attempt stands; while another request is at it, for a moment."""
-        waited = 0.0
-        while True:
+
+        async def look() -> tuple[Attempt | None, Step]:
             attempt = await self._attempts.load(fingerprint(returned.state))
             fits = attempt is None or await self._account_fits(attempt, returned)
             step = judge_callback(
@@ -136,10 +134,9 @@ class Returning:
                 account_fits=fits,
                 code_hash=returned.code_hash,
             )
-            if step is not Step.WAIT or waited >= self.wait_seconds:
-                return attempt, step
-            await asyncio.sleep(POLL_SECONDS)
-            waited += POLL_SECONDS
+            return attempt, step
+
+        return await outwait(look, self.wait_seconds)
 
     async def _account_fits(self, attempt: Attempt, returned: Returned) -> bool:
         """Check the `appid` that WeChat appends where a platform logs in on behalf."""
@@ -236,37 +233,12 @@ class Returning:
             kept = False
         self._listener.attempt(attempt.app, attempt.mode, outcome.word if kept else "overtaken")
 
-    async def _replay(self, attempt: Attempt) -> Leave | None:
-        """Give the outcome again; None where its session has ended since, which nobody gets back.
-
-        What is good for one use is made anew: an application that got the same code twice would take it for
-        a theft, and revoke what the first one brought. Nobody reloads often enough to need many of them.
-        """
-        if (outcome := attempt.outcome) is None:
-            return None
-        if outcome.session_id is None or outcome.presence is None:
-            return Leave(outcome.location)
-        session = await self._entering.session(outcome.session_id)
-        if session is None or session.ended_at is not None:
-            return None
-        cookies = Cookies(
-            realm=attempt.realm,
-            session=SessionId.of(outcome.session_id),
-            session_until=session.expires_at,
-            presence=Presence.of(outcome.presence),
-            logged_out=False,
-        )
-        if not self._replays.take(attempt):
-            return Leave(outcome.location, cookies)
-        location = await self._finishers[attempt.goal.purpose].arrived(attempt.goal, session)
-        return Leave(location, cookies)
-
     async def _again(self, attempt: Attempt, returned: Returned, visitor: Visitor) -> Leave:
         """Go on after an attempt that is over: with the session there is, else once more, else not."""
         realm, app = await self._realms.realm(attempt.realm), await self._realms.app(attempt.app)
         if realm is None or app is None:
             return Leave(await self._without(attempt, Failure.UNAVAILABLE))
-        if not self._replays.take(attempt):
+        if not self._replaying.take(attempt):
             return Leave(await self._without(attempt, Failure.EXPIRED_CODE))
         held, now = visitor.at(realm.name), self._clock.now()
         session = await self._entering.held(realm.name, held)

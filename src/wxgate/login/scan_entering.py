@@ -4,7 +4,6 @@ A scan login is an attempt like every other: the browser's key is its owner's ma
 for a minute, for pages ask twice when an answer was lost.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -14,18 +13,19 @@ import structlog
 from wxgate.clock import Clock
 from wxgate.errors import GatewayError, StorageError, TooManyAttempts, told
 from wxgate.login.agents import describe
-from wxgate.login.attempts import LEASE, POLL_SECONDS, WAIT_SECONDS, Step, judge_callback
+from wxgate.login.attempts import LEASE, WAIT_SECONDS, Step, judge_callback
 from wxgate.login.entering import Entering
 from wxgate.login.finishing import Finisher
 from wxgate.login.ports import Attempts, Realms
 from wxgate.login.records import App, Attempt, Goal, Mode, Outcome, Proof, Purpose, Realm, Scan, ScanState
+from wxgate.login.replaying import Replaying, outwait
 from wxgate.login.scans import ScanLogins, Shown
 from wxgate.login.settling import Settling
 from wxgate.login.telling import Listener
 from wxgate.login.values import Random, make_browser_key
 from wxgate.login.visits import Cookies, Leave, Page, Show, Visitor
 from wxgate.login.wechat import Failure, failure_of
-from wxgate.secret import LoginState, Presence, SessionId, fingerprint
+from wxgate.secret import LoginState, fingerprint
 
 log = structlog.get_logger("wxgate.login")
 
@@ -65,6 +65,7 @@ class ScanEntrance:
         self._holder = holder
         self._wait = wait
         self.spent = spent
+        self._replaying = Replaying(entering, finishers)
         self._settling = Settling("login scan")
 
     async def close(self) -> None:
@@ -146,28 +147,13 @@ class ScanEntrance:
 
     async def _once_more(self, scan: Scan, visitor: Visitor) -> Leave | None:
         """Give the outcome again to a browser that lost the answer, or asks while it is being made."""
-        waited = 0.0
-        while True:
+
+        async def look() -> tuple[Attempt | None, Step]:
             attempt = await self._attempts.load(_state_of(scan))
-            step = judge_callback(attempt, visitor.browser_key, self._clock.now())
-            if step is not Step.WAIT or waited >= WAIT_SECONDS:
-                break
-            await asyncio.sleep(POLL_SECONDS)
-            waited += POLL_SECONDS
-        outcome = attempt.outcome if attempt is not None and step is Step.REPLAY else None
-        if outcome is None or outcome.session_id is None or outcome.presence is None:
-            return None
-        session = await self._entering.session(outcome.session_id)
-        if session is None or session.ended_at is not None:
-            return None
-        cookies = Cookies(
-            realm=scan.realm,
-            session=SessionId.of(outcome.session_id),
-            session_until=session.expires_at,
-            presence=Presence.of(outcome.presence),
-            logged_out=False,
-        )
-        return Leave(outcome.location, cookies)
+            return attempt, judge_callback(attempt, visitor.browser_key, self._clock.now())
+
+        attempt, step = await outwait(look, WAIT_SECONDS)
+        return await self._replaying.replay(attempt) if attempt is not None and step is Step.REPLAY else None
 
     async def _site(self, realm: Realm, goal: Goal) -> str:
         """Name where the login leads, in the words of whoever set it up; what a stranger wrote is no name."""

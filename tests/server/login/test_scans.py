@@ -16,7 +16,7 @@ from tests.cast import another_node, until
 from tests.harness import Harness
 from tests.login.scanning import Screen, chat_link, scan, show
 from tests.login.scene import REALM, Scene, set_scene
-from wxgate.login.attempts import LEASE
+from wxgate.login.attempts import LEASE, MOST_REPLAYS
 from wxgate.login.records import Acr, Mode, ScanState, Session
 from wxgate.login.scans import LIVES
 from wxgate.server.login import scans
@@ -356,3 +356,7 @@ async def test_an_openid_client_logs_in_by_scanning_where_there_is_no_website_ap
     await phone.press("confirm")
     location = (await screen.redeem()).json["location"]
     assert location.startswith("https://shop.example/callback?code=wxc_")
+    # Whoever lost the answer gets another code: a client that saw one twice would take it for a theft.
+    again = [(await screen.redeem()).json["location"] for _ in range(MOST_REPLAYS)]
+    assert len({location, *again}) == 1 + MOST_REPLAYS
+    assert len(await sessions(scene)) == 1
