@@ -36,9 +36,7 @@ ReturnTo = Annotated[
 def add(
     name: Name,
     title: Title = None,
-    silent: Annotated[
-        bool, typer.Option(help="Log in without a tap where WeChat shows nothing anyway.")
-    ] = True,
+    silent: Annotated[bool, typer.Option(help="Inside WeChat, log in without waiting for a tap.")] = True,
     backfill: Annotated[
         bool, typer.Option(help="Ask WeChat for the unionid of followers whose login did not tell it.")
     ] = False,
@@ -116,7 +114,7 @@ def set_realm(
     title: Annotated[str | None, typer.Option(help="What people see.")] = None,
     silent: Annotated[
         bool | None,
-        typer.Option("--silent/--no-silent", help="Log in without a tap where WeChat shows nothing anyway."),
+        typer.Option("--silent/--no-silent", help="Inside WeChat, log in without waiting for a tap."),
     ] = None,
     backfill: Annotated[
         bool | None,

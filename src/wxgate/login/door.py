@@ -177,7 +177,8 @@ def held_back(
     if entrance.mode is Mode.SCAN:
         # Nobody scans without meaning to: it needs no tap, and what it leads to is no loop.
         return None
-    if not demand.tapped and (logged_out or (unseen and not realm.silent)):
+    # WeChat may show a consent that nobody tapped for as a snapshot (P4): whoever wants taps wants one there.
+    if not demand.tapped and (logged_out or (visitor.browser.is_wechat and not realm.silent)):
         return Show(Page.TAP, facts | ({"why": "logged_out"} if logged_out else {}))
     return Show(Page.LOOP, facts) if in_a_loop else None
 

@@ -58,7 +58,7 @@ class Realm:
     """Apps that share a unionid space (one open-platform account), and the OpenID issuer of that name.
 
     `return_to` lists where people may be sent back to outside OpenID Connect: origins (`https://shop.example`)
-    or whole addresses. Without `silent`, even a silent login waits for a tap.
+    or whole addresses. Without `silent`, every login in WeChat waits for a tap, even a silent one.
     """
 
     name: str

@@ -123,6 +123,25 @@ async def test_logout_stays_out_until_somebody_taps(scene: Scene) -> None:
     assert await endings(scene) == ended + 1
 
 
+async def test_who_has_logged_out_may_log_in_again_by_a_button(scene: Scene) -> None:
+    browser = await logged_in(scene)
+    await browser.get(scene.world.url("/login/logout?realm=shops&lang=en"))
+    page = await browser.press()
+    [button] = [link for link in page.links if "tap=" in link]
+    page = await browser.click(button)
+    assert path_of(page) == "/login/done"
+    assert (await session(scene, browser)).status == 200
+    await browser.get(scene.world.url("/login/logout?realm=shops"))
+    await browser.press()
+    # Where the page to go back to is known, the button leads there.
+    page = await browser.get(scene.world.url("/login/logout?realm=shops&return_to=/healthz"))
+    [button] = [link for link in page.links if "tap=" in link]
+    assert path_of(await browser.click(button)) == "/healthz"
+    # Outside WeChat a phone cannot log in, so there is no button.
+    page = await scene.phone().get(scene.world.url("/login/logged-out?realm=shops"))
+    assert "tap=" not in page.text
+
+
 async def test_all_ends_the_same_person_elsewhere_and_nobody_else(scene: Scene) -> None:
     person = await scene.person()
     first, second, other = scene.wechat(person), scene.wechat(person), await logged_in(scene)

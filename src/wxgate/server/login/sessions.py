@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from wxgate.errors import BadRequest
 from wxgate.login.addresses import local_path
+from wxgate.login.browsers import Entrance, choose
 from wxgate.login.oidc.claims import Login as Told
 from wxgate.login.oidc.claims import person
 from wxgate.login.oidc.terms import ScopeName
@@ -69,7 +70,7 @@ class Sessions:
         asked = visit.query("return_to")
         back = next((back for realm in realms if (back := self._front.back_of(realm, asked))), "")
         if not await self._live(visit, realms):
-            return "nobody", self._leave(self._gone(visit, realms, back), realms)
+            return "nobody", self._leave(await self._gone(visit, realms, back), realms)
         fields = {
             "realm": visit.query("realm"),
             "return_to": asked if back else "",
@@ -113,7 +114,7 @@ class Sessions:
     async def gone(self, visit: LoginVisit) -> Outcome:
         """Say that somebody is logged out."""
         realms = await self._realms(visit, visit.query("realm"))
-        return "shown", self._gone(visit, realms, "")
+        return "shown", await self._gone(visit, realms, "")
 
     async def _end(self, visit: LoginVisit, realm: Realm, everywhere: bool) -> list[Session]:
         session = await self._front.login.entering.held(realm.name, visit.visitor.at(realm.name))
@@ -146,8 +147,21 @@ class Sessions:
             return as_json({"error": "not_from_here"}, 403)
         return self._front.notice(visit, Notice("forged", again="/login/logout"))
 
-    def _gone(self, visit: LoginVisit, realms: list[Realm], back: str) -> Response:
-        return self._front.notice(visit, Notice("logged_out", back=back))
+    async def _gone(self, visit: LoginVisit, realms: list[Realm], back: str) -> Response:
+        again = await self._again(visit, realms[0], back) if len(realms) == 1 else ""
+        return self._front.notice(visit, Notice("logged_out", again=again, back=back))
+
+    async def _again(self, visit: LoginVisit, realm: Realm, back: str) -> str:
+        """Make the path on which this browser can log in again, or ""."""
+        entrance = choose(visit.browser, await self._store.realms.apps(realm.name))
+        if not isinstance(entrance, Entrance):
+            return ""
+        asked = visit.query("return_to") if back else ""
+        query = {"return_to": asked} if asked else {}
+        # A page that people come back to without a code asks who is there.
+        query |= {"result": "none"} if asked and local_path(asked) is None else {}
+        query |= {"lang": visit.query("lang")} if visit.query("lang") else {}
+        return f"/login/wechat/{entrance.app.name}?{urlencode(query)}"
 
     def _key(self, visit: LoginVisit, realms: list[Realm]) -> SessionId | None:
         ids = (visit.visitor.at(realm.name).session_id for realm in realms)
