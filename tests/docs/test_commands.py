@@ -30,6 +30,7 @@ WITHOUT_WECHAT = (
     "keys ",
     "release-test ",
     "login app add site",
+    "login app add own",
     "login check",
     "login client add shop --realm main",
     "login realm ",
@@ -98,6 +99,7 @@ def test_the_commands_of_a_page_work_one_after_the_other(page: str, tmp_path: Pa
     commands = list(runnable(ROOT / page))
     assert commands
     (tmp_path / "wxgate.env").write_text("WXGATE_PUBLIC_BASE_URL=https://wx.example.com\n")
+    (tmp_path / "own.secret").write_text("0123456789abcdef0123456789abcdef\n")
     if not any("platform add" in command for command in commands):
         run("wxgate platform add --appid wx0123456789abcdef --generate", tmp_path)
     for command in commands:

@@ -138,7 +138,7 @@ def test_kind_and_issuer_are_found_out_where_the_gateway_knows_them() -> None:
 @pytest.mark.parametrize(
     ("new", "known", "told"),
     [
-        (NewApp("shop", "wxshop"), KnownAccount(), "does not know wxshop"),
+        (NewApp("shop", "wxshop"), KnownAccount(), "does not know wxshop.*--kind official"),
         (NewApp("shop", "wxshop"), KnownAccount((DIRECT_ISSUER,)), "--kind official"),
         (NewApp("shop", "wxshop", kind=AppKind.WEBSITE), SHOP, "is an official account"),
     ],

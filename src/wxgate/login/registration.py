@@ -173,7 +173,8 @@ def choose_kind(new: NewApp, known: KnownAccount) -> AppKind:
     if known.issuers:
         raise ConfigError(f"say what {new.appid} is: --kind official (公众号) or --kind miniprogram (小程序)")
     raise ConfigError(
-        f"this gateway does not know {new.appid}; say what it is: --kind website (网站应用) with its secret, "
+        f"this gateway does not know {new.appid}; say what it is, and give its secret: "
+        "--kind official (公众号), --kind website (网站应用) or --kind miniprogram (小程序); "
         "or connect the account first (wxgate invite, wxgate account add)"
     )
 

@@ -99,7 +99,7 @@ class Returning:
             attempt, step = await self._wait(returned, visitor)
         if attempt is None or step in (Step.UNKNOWN, Step.STRANGER, Step.WRONG_ACCOUNT):
             return self._turn_away(attempt, step)
-        if step is Step.REPLAY and (answer := await self._replaying.replay(attempt)) is not None:
+        if step is Step.REPLAY and (answer := await self._replay(attempt)) is not None:
             self._listener.attempt(attempt.app, attempt.mode, "replayed")
             return answer
         self._listener.attempt(attempt.app, attempt.mode, "late")
@@ -209,18 +209,22 @@ class Returning:
         return Leave(begun.url, replace(entered.cookies, browser_key=begun.cookies.browser_key))
 
     async def _refuse(self, attempt: Attempt, why: str) -> Leave:
-        location = await self._without(attempt, why)
-        await self._finish(attempt, Outcome(str(why), location))
-        # Whoever says no is a person, so nothing goes round by itself here.
-        said_no = why == CANCELLED and attempt.mode is not Mode.SILENT
-        return Leave(location, Cookies(loops=0) if said_no else NO_COOKIES)
+        leave = await self._without(attempt, why)
+        await self._finish(attempt, Outcome(str(why), leave.url))
+        return leave
 
-    async def _without(self, attempt: Attempt, why: str) -> str:
-        """Say where the browser goes without a session."""
+    async def _without(self, attempt: Attempt, why: str) -> Leave:
+        """Send the browser where it goes without a session.
+
+        Its cookie has come back, and at a page of ours nothing goes round by itself: what has failed is no
+        loop. Nor is it one where somebody said no; an application may start again by itself.
+        """
         refusal = REFUSALS[why]
         finisher = self._finishers[attempt.goal.purpose]
         elsewhere = await finisher.refused(attempt.goal, refusal.word, refusal.description)
-        return elsewhere or self._places.ended(refusal.page, str(why), attempt)
+        said_no = why == CANCELLED and attempt.mode is not Mode.SILENT
+        url = elsewhere or self._places.ended(refusal.page, str(why), attempt)
+        return Leave(url, Cookies(loops=0) if said_no or elsewhere is None else NO_COOKIES)
 
     async def _finish(self, attempt: Attempt, outcome: Outcome) -> None:
         """Keep the outcome for whoever comes back once more; the first is answered in any case."""
@@ -233,13 +237,19 @@ class Returning:
             kept = False
         self._listener.attempt(attempt.app, attempt.mode, outcome.word if kept else "overtaken")
 
+    async def _replay(self, attempt: Attempt) -> Leave | None:
+        """Give the outcome again, with what belongs to it."""
+        if attempt.outcome is not None and attempt.outcome.word in REFUSALS:
+            return await self._without(attempt, attempt.outcome.word)
+        return await self._replaying.replay(attempt)
+
     async def _again(self, attempt: Attempt, returned: Returned, visitor: Visitor) -> Leave:
         """Go on after an attempt that is over: with the session there is, else once more, else not."""
         realm, app = await self._realms.realm(attempt.realm), await self._realms.app(attempt.app)
         if realm is None or app is None:
-            return Leave(await self._without(attempt, Failure.UNAVAILABLE))
+            return await self._without(attempt, Failure.UNAVAILABLE)
         if not self._replaying.take(attempt):
-            return Leave(await self._without(attempt, Failure.EXPIRED_CODE))
+            return await self._without(attempt, Failure.EXPIRED_CODE)
         held, now = visitor.at(realm.name), self._clock.now()
         session = await self._entering.held(realm.name, held)
         terms = Terms(app=app.name, acr=ACR_OF[attempt.mode])
@@ -247,9 +257,9 @@ class Returning:
         if session is not None and verdict is Verdict.GO and _is_come_for(session, attempt, returned):
             return Leave(await self._finishers[attempt.goal.purpose].arrived(attempt.goal, session))
         if _stays_out(held, session):
-            return Leave(await self._without(attempt, LOGGED_OUT))
+            return await self._without(attempt, LOGGED_OUT)
         following = await self._restart(attempt, app, visitor) if may_restart(attempt) else None
-        return following or Leave(await self._without(attempt, Failure.EXPIRED_CODE))
+        return following or await self._without(attempt, Failure.EXPIRED_CODE)
 
     async def _restart(self, attempt: Attempt, app: App, visitor: Visitor) -> Leave | None:
         """Begin another attempt in place of one; None where there have been enough."""

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from wxgate.login.attempts import Step
 from wxgate.login.finishing import REFUSALS
 from wxgate.server.login.pages import STATUS, LoginPages, Notice, Why
+from wxgate.server.login.texts import LOGIN_TEXTS
 from wxgate.server.texts import Lang
 
 RES, OPEN = "https://res.example.com", "https://open.example.com"
@@ -107,6 +108,25 @@ def test_an_address_too_long_for_a_phone_to_read_is_shown_without_a_code() -> No
     page = PAGES.open_in_wechat(visit(), Lang.ZH, name="晨光", address=long, wecom=True)
     assert long in body(page)
     assert "<svg" not in body(page)
+
+
+def test_on_a_computer_the_code_comes_before_the_address() -> None:
+    there = {"name": "晨光", "address": "https://gw.example/x", "wecom": False}
+    computer = body(PAGES.open_in_wechat(visit(), Lang.EN, **there, computer=True))
+    phone = body(PAGES.open_in_wechat(visit(), Lang.EN, **there, computer=False))
+    assert computer.index('class="qr"') < computer.index('id="address"')
+    assert "another phone" not in computer
+    assert phone.index('id="address"') < phone.index("on another phone") < phone.index('class="qr"')
+
+
+def test_a_snapshot_that_is_to_be_left_by_its_own_button_is_not_called_the_end() -> None:
+    for lang, closing in ((Lang.ZH, "关闭这个页面"), (Lang.EN, "close this page")):
+        assert closing not in body(PAGES.notice(visit(), lang, Notice("snapshot")))
+        assert closing in body(PAGES.notice(visit(), lang, Notice("unknown")))
+
+
+def test_a_realm_has_one_name_in_chinese() -> None:
+    assert "领域" not in "".join(zh for zh, _ in LOGIN_TEXTS.values())
 
 
 def test_every_end_that_the_door_knows_has_a_page_of_its_own() -> None:

@@ -120,6 +120,19 @@ async def test_a_browser_without_cookies_is_told_so_after_two_hops(scene: Scene)
     assert "Cookies are blocked" in page.words
 
 
+async def test_what_fails_again_and_again_is_not_taken_for_blocked_cookies(scene: Scene) -> None:
+    browser = scene.wechat(await scene.person())
+    await scene.world.add_fault("/sns/oauth2/component/access_token", "errcode", errcode=-1, times=None)
+    try:
+        pages = [path_of(await browser.get(scene.start("shop"))) for _ in range(4)]
+    finally:
+        await scene.world.control("DELETE", "faults")
+    assert pages == ["/login/ended/busy"] * 4
+    with scene.wechat(await scene.person()).snapshot() as inside:
+        pages = [path_of(await inside.get(scene.start("shop"))) for _ in range(4)]
+    assert pages == ["/login/ended/snapshot"] * 4
+
+
 async def test_a_callback_in_another_browser_gets_a_button_and_no_session(scene: Scene) -> None:
     mallory, victim = scene.wechat(await scene.person("马")), scene.wechat(await scene.person("小明"))
     page = await mallory.get(scene.start("shop"))
@@ -167,6 +180,13 @@ async def test_odd_addresses_get_a_page_and_start_nothing(scene: Scene) -> None:
         assert page.headers["referrer-policy"] == "no-referrer"
         assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
     assert await started(scene) == before
+
+
+async def test_what_is_wrong_with_an_address_is_told_to_the_operator(scene: Scene) -> None:
+    page = await scene.world.fetch("/login/wechat/shop?mode=loud&lang=en", User_Agent=WECHAT)
+    assert "The request was not taken: mode is auto, silent, consent, qr or scan" in page.text
+    page = await scene.world.fetch("/oidc/shops/authorize?x=" + "x" * 20_000, User_Agent=WECHAT)
+    assert "the query is longer than 16384 bytes" in page.text
 
 
 async def test_neither_a_head_nor_loading_ahead_starts_or_spends_anything(scene: Scene) -> None:
@@ -251,6 +271,10 @@ async def test_wechats_frame_for_a_page_of_ones_own(scene: Scene) -> None:
     choosing = {"prompt": "select_account"}
     answer = await browser.fetch(scene.start("site", **choosing).replace("/site?", "/site/qr.json?"))
     assert (answer.json["stylelite"], answer.json["fast_login"]) == (1, 0)
+    # The frame speaks the page's language; WeChat's script writes Chinese unless it is told English.
+    assert "lang" not in told
+    page = await browser.get(scene.start("site", mode="qr", lang="en"))
+    assert '"lang": "en"' in unescape(page.text)
     page = await browser.get(scene.start("site", mode="qr", **choosing))
     assert '"fast_login": 0' in unescape(page.text)
     answer = await browser.fetch(scene.start("shop").replace("/shop?", "/shop/qr.json?"))

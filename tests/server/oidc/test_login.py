@@ -47,6 +47,19 @@ async def test_on_a_computer_a_qr_code_is_scanned(scene: Scene, party: Party) ->
     assert answer_of(page)["iss"] == party.metadata["issuer"]
 
 
+async def test_wechats_page_speaks_the_language_of_the_browser_or_the_one_that_was_asked_for(
+    scene: Scene, party: Party
+) -> None:
+    for lang, asked, expected in (
+        ("en", {}, ["en"]),
+        ("zh-CN", {}, []),
+        ("en", {"ui_locales": "zh-CN"}, []),
+        ("zh-CN", {"ui_locales": "en"}, ["en"]),
+    ):
+        page = await party.request(scene.desktop(lang=lang), **asked)
+        assert parse_qs(urlsplit(page.url).query).get("lang", []) == expected, (lang, asked)
+
+
 async def scan(scene: Scene, browser: Browser, person: str) -> object:
     """Scan the code on the open page and agree on the phone; the page then goes on by itself."""
     assert browser.page is not None

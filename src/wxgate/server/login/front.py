@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from wxgate.errors import BadRequest, GatewayError, NotFound, TooManyAttempts, told
 from wxgate.login.addresses import is_allowed, local_path
+from wxgate.login.browsers import Browser
 from wxgate.login.door import Door
 from wxgate.login.handover import site_of
 from wxgate.login.records import App, Realm
@@ -96,7 +97,8 @@ class LoginFront:
                     visit.lang,
                     name=realm.title,
                     address=self.base + self._in_wechat(visit),
-                    wecom=visit.browser == "wecom",
+                    wecom=visit.browser is Browser.WECOM,
+                    computer=visit.browser is Browser.OTHER,
                 )
             case Page.SCAN:
                 response = self.scan_pages.code(visit.request, visit.lang, name=realm.title, facts=show.facts)
@@ -143,7 +145,8 @@ class LoginFront:
             case ReturnRefused():
                 word, figures = "bad_return", figures | {"realm": error.realm.name}
             case BadRequest():
-                word = "bad_request"
+                word, figures = "bad_request", figures | {"why": str(error)}
+                log.info("login.not_served", page=page, error=str(error))
             case NotFound():
                 word = "unknown_app"
             case _:

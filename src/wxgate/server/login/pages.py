@@ -57,7 +57,7 @@ STATUS: Mapping[str, int] = {
 }
 """How a visit ends that leads to no login, with its status; the words are those of texts and metrics."""
 
-NO_FIGURES: Mapping[str, str] = {"name": "", "appid": "", "realm": "", "client": "wxcl_…"}
+NO_FIGURES: Mapping[str, str] = {"name": "", "appid": "", "realm": "", "client": "wxcl_…", "why": ""}
 
 GOOD = frozenset({"logged_out", "done"})
 WAITING = frozenset({"snapshot"})
@@ -116,13 +116,21 @@ class LoginPages:
         return self.pages.render("login_qr.html", lang, context, allowed=self._framed)
 
     def open_in_wechat(
-        self, request: Request, lang: Lang, *, name: str, address: str, wecom: bool
+        self,
+        request: Request,
+        lang: Lang,
+        *,
+        name: str,
+        address: str,
+        wecom: bool,
+        computer: bool = False,
     ) -> Response:
-        """Ask the visitor to open this very address in WeChat."""
+        """Ask the visitor to open this very address in WeChat: on a computer by scanning it."""
         context = {
             "name": name,
             "address": address,
             "wecom": wecom,
+            "computer": computer,
             "qr": draw_qr(address) if len(address) <= LONGEST_DRAWN else None,
             "switch": switch(request, lang),
         }

@@ -268,7 +268,9 @@ def wxlogin(url: str, demand: Demand) -> dict[str, object]:
     Who wants to choose the account is not offered the one that WeChat on this computer has: that is scanned.
     """
     query = dict(parse_qsl(urlsplit(url).query))
-    return {
+    # The script knows "en", and takes everything else for Chinese.
+    lang = {"lang": query["lang"]} if "lang" in query else {}
+    return lang | {
         "self_redirect": False,
         "id": "wx_login",
         "appid": query["appid"],

@@ -48,6 +48,8 @@ LOGIN_TEXTS: Mapping[str, tuple[str, str]] = {
     "login.open.copy": ("复制地址", "Copy the address"),
     "login.open.copied": ("已复制", "Copied"),
     "login.open.qr": ("或者用另一部手机的微信扫一扫", "Or scan it with WeChat on another phone"),
+    "login.open.qr_first": ("用微信扫一扫", "Scan it with WeChat"),
+    "login.open.or_copy": ("或者复制地址", "Or copy the address"),
     "login.open.qr_alt": ("在微信中打开本页的二维码", "QR code that opens this page in WeChat"),
     # Logging out.
     "login.logout.title": ("退出登录？", "Log out?"),
@@ -94,7 +96,7 @@ LOGIN_TEXTS: Mapping[str, tuple[str, str]] = {
         "The site has set up no WeChat login for this kind of browser. Open it in WeChat, or tell the site.",
     ),
     "login.no_app.operator": (
-        "领域 {realm} 没有适合的应用：在微信里需要公众号（official），在电脑上需要网站应用（website）。"
+        "登录域 {realm} 没有适合的应用：在微信里需要公众号（official），在电脑上需要网站应用（website）。"
         "用 wxgate login app list 查看，用 wxgate login app add 添加。",
         "The realm {realm} has no app for it: inside WeChat that is an official account (official), on a "
         "computer a website application (website). `wxgate login app list` shows what there is, "
@@ -115,7 +117,7 @@ LOGIN_TEXTS: Mapping[str, tuple[str, str]] = {
         "For your safety the login was not started. Tell the site that sent you here.",
     ),
     "login.bad_return.operator": (
-        "return_to 必须是本网关的路径，或在领域 {realm} 的允许列表里（协议、域名、端口都要一致）："
+        "return_to 必须是本网关的路径，或在登录域 {realm} 的允许列表里（协议、域名、端口都要一致）："
         "wxgate login realm set {realm} --return-to https://…",
         "return_to must be a path of this gateway, or on the list of the realm {realm} (scheme, host and "
         "port alike): `wxgate login realm set {realm} --return-to https://…`.",
@@ -124,6 +126,10 @@ LOGIN_TEXTS: Mapping[str, tuple[str, str]] = {
     "login.bad_request.body": (
         "请从网站的登录按钮重新开始，不要修改地址。",
         "Start again from the site's login button, and leave the address as it is.",
+    ),
+    "login.bad_request.operator": (
+        "请求没有被接受：{why}",
+        "The request was not taken: {why}",
     ),
     "login.bad_redirect.title": ("这个返回地址没有登记", "This return address is not registered"),
     "login.bad_redirect.body": (
@@ -144,7 +150,7 @@ LOGIN_TEXTS: Mapping[str, tuple[str, str]] = {
         "The site that sent you here is not registered here, so you are not logged in. Tell that site.",
     ),
     "login.no_client.operator": (
-        "client_id 或 issuer 不对，或该客户端属于另一个领域：wxgate login client list 显示已有的客户端。",
+        "client_id 或 issuer 不对，或该客户端属于另一个登录域：wxgate login client list 显示已有的客户端。",
         "The client_id or the issuer is wrong, or the client belongs to another realm: "
         "`wxgate login client list` shows the clients there are.",
     ),

@@ -20,6 +20,7 @@ from wxgate.login.proofs import keep_terms
 from wxgate.login.records import Client, Goal, Purpose
 from wxgate.login.visits import Demand, Prompt
 from wxgate.server.oidc.parts import Oidc
+from wxgate.server.texts import Lang
 
 
 class AuthorizationRequests:
@@ -29,8 +30,11 @@ class AuthorizationRequests:
         self._oidc = oidc
         self._clock = clock
 
-    async def demand(self, realm: str, parameters: Parameters) -> Demand:
-        """Say what a client wants of the door; raise OAuthRefused."""
+    async def demand(self, realm: str, parameters: Parameters, lang: Lang) -> Demand:
+        """Say what a client wants of the door; raise OAuthRefused.
+
+        `lang` is that of the visit: the one the client asks for if it is one of ours, else the browser's.
+        """
         client, redirect_uri = check_addressee(parameters, await self._client(parameters), realm)
         asked = read_authorization(parameters, client, redirect_uri)
         data = {"realm": realm, **asked.data()}
@@ -44,7 +48,7 @@ class AuthorizationRequests:
             max_age=asked.max_age,
             acr=asked.acr,
             profile=ScopeName.PROFILE in asked.scope,
-            lang=asked.ui_locales or "",
+            lang=lang.value,
             limits=client.limits,
         )
         return keep_terms(demand, self._clock.now())

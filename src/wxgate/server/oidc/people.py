@@ -74,12 +74,16 @@ class People:
             except (OAuthRefused, NotFound) as error:
                 log.info("oidc.not_served", endpoint=name, error=str(error))
                 result = error.error if isinstance(error, OAuthRefused) else "no_issuer"
-                figures = {"client": visit.query("client_id")[:LONGEST_CLIENT_ID] or "wxcl_…"}
+                client = visit.query("client_id")[:LONGEST_CLIENT_ID] or "wxcl_…"
+                figures = {"client": client, "why": str(error)}
                 response = self._front.notice(visit, Notice(WORDS.get(result, "bad_request"), figures))
             except InvalidPush as error:
                 # The body is too long, or did not come.
                 log.info("oidc.not_served", endpoint=name, error=str(error))
-                result, response = "invalid_request", self._front.notice(visit, Notice("bad_request"))
+                result, response = (
+                    "invalid_request",
+                    self._front.notice(visit, Notice("bad_request", {"why": str(error)})),
+                )
             except GatewayError as error:
                 log.warning("oidc.page_failed", endpoint=name, **told(error))
                 result, response = "trouble", self._front.notice(visit, Notice("trouble"))
@@ -103,7 +107,7 @@ class People:
     async def _authorize(self, visit: LoginVisit, realm: Realm) -> Outcome:
         """Open the door for a client."""
         try:
-            demand = await self._requests.demand(realm.name, _parameters(visit.request))
+            demand = await self._requests.demand(realm.name, _parameters(visit.request), visit.lang)
         except AuthorizationRefused as error:
             return error.error, redirect(self._requests.answer(realm.name, error))
         if wait := self._starts.take(household(visit.visitor.address), time.monotonic()):
