@@ -102,6 +102,29 @@ async def test_a_session_is_seen_and_proved_while_it_lives(store: Store) -> None
     assert await sessions.load("id-1") == replace(proved, ended_at=after(30), end_reason="logout")
 
 
+async def test_a_unionid_is_learnt_by_the_sessions_of_its_openid_that_have_none(store: Store) -> None:
+    sessions = store.login.sessions
+    mine = session(1, unionid=None)
+    changes = (
+        {"openid": "o-ben"},
+        {"appid": "wx2"},
+        {"sub": "u_ben"},
+        {"ended_at": after(1)},
+        {"realm": "other"},
+    )
+    others = [
+        session(number, **({"unionid": None} | change)) for number, change in enumerate(changes, start=2)
+    ]
+    for each in (mine, *others, session(9)):
+        await put_session(store, each)
+    name = {"appid": mine.appid, "openid": mine.openid, "unionid": "u-later"}
+    assert await sessions.learn_unionid("shops", "u_anna", **name) == 1
+    assert await sessions.learn_unionid("shops", "u_anna", **name) == 0
+    assert await sessions.load("id-1") == replace(mine, unionid="u-later")
+    assert [await sessions.load(each.id_hash) for each in others] == others
+    assert await sessions.load("id-9") == session(9)
+
+
 async def test_the_end_of_a_session_is_told_once(store: Store) -> None:
     sessions = store.login.sessions
     await put_session(store, session(1))
