@@ -90,12 +90,15 @@ async def test_in_wechat_people_say_no_think_again_and_come_back_in_any_odd_way(
     assert await logins(scene, mode="consent") == 1
 
 
-async def test_a_double_callback_and_two_tabs_end_well(wechat: BrowserContext, scene: Scene) -> None:
+@pytest.mark.parametrize("app", ["own", "shop"])
+async def test_a_double_callback_and_two_tabs_end_well(
+    wechat: BrowserContext, scene: Scene, app: str
+) -> None:
     await scene.person()
     await scene.world.control("POST", "switches", {"double_callback": True})
     first, second = await wechat.new_page(), await wechat.new_page()
     for page in (first, second):
-        await page.goto(scene.start("own", "/login/done?app=own", mode="consent"))
+        await page.goto(scene.start(app, f"/login/done?app={app}", mode="consent"))
     for page in (second, first):
         await page.get_by_role("button", name="允许").tap()
         await expect(page.get_by_role("heading", name="登录成功")).to_be_visible()

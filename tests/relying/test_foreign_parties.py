@@ -8,7 +8,7 @@ import pytest
 
 from tests.harness import Harness
 from tests.login.scene import Scene, set_scene
-from tests.relying.parties import PARTIES, Party, authlib_starlette, confirm_on_phone
+from tests.relying.parties import PARTIES, Party, authlib_starlette, confirm_on_phone, openid_client
 
 Serve = Callable[[Scene, Path], contextlib.AbstractAsyncContextManager[Party]]
 
@@ -50,11 +50,12 @@ async def test_somebody_logs_in_and_is_the_same_after_a_kill_of_wechat_and_on_a_
         assert page.json["claims"]["acr"] == "urn:wxgw:scan"
 
 
+@pytest.mark.parametrize("serve", [authlib_starlette, openid_client], ids=lambda serve: serve.__name__)
 async def test_who_refuses_is_refused_in_words_that_the_site_understands(
-    scene: Scene, tmp_path: Path
+    scene: Scene, tmp_path: Path, serve: Serve
 ) -> None:
-    async with authlib_starlette(scene, tmp_path) as party:
+    async with serve(scene, tmp_path) as party:
         browser = scene.wechat(await scene.person())
         await browser.get(party.begins)
         page = await browser.press("refuse")
-        assert page.json == {"error": "access_denied"}
+        assert page.json["error"] == "access_denied"
