@@ -33,25 +33,38 @@ settings.configure(
 django.setup()
 
 
+PAGE = """<!doctype html><html lang="{}"><meta charset="utf-8"><title>晨光</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+{}"""
+
+
+def page(request: HttpRequest, zh: str, en: str, *values: str) -> HttpResponse:
+    """Make a page that fits a phone, in the visitor's language."""
+    chinese = request.headers.get("Accept-Language", "").startswith("zh")
+    body = format_html(zh if chinese else en, *values)
+    return HttpResponse(format_html(PAGE, "zh-CN" if chinese else "en", body))
+
+
 def home(request: HttpRequest) -> HttpResponse:
     """Greet anybody, and offer the right button."""
     if request.wechat:
-        sub, logout = request.wechat.person.sub, request.wechat.logout_url
-        return HttpResponse(format_html('<p>Hello {}.</p><a href="{}">Log out</a>', sub, logout))
-    login = request.wechat.login_url("/orders")
-    return HttpResponse(format_html('<p>Hello, whoever you are.</p><a href="{}">Log in</a>', login))
+        zh, en = '<p>您好，{}。</p><a href="{}">退出登录</a>', '<p>Hello {}.</p><a href="{}">Log out</a>'
+        return page(request, zh, en, request.wechat.person.sub, request.wechat.logout_url)
+    zh = '<p>您好，您还没有登录。</p><a href="{}">微信登录</a>'
+    en = '<p>Hello, whoever you are.</p><a href="{}">Log in</a>'
+    return page(request, zh, en, request.wechat.login_url("/orders"))
 
 
 @login_required()
 def orders(request: HttpRequest) -> HttpResponse:
     """Show what belongs to somebody; in WeChat they are logged in without noticing."""
-    return HttpResponse(format_html("<p>The orders of {}.</p>", request.wechat.person.sub))
+    return page(request, "<p>{} 的订单。</p>", "<p>The orders of {}.</p>", request.wechat.person.sub)
 
 
 @login_required("consent")
 def profile(request: HttpRequest) -> HttpResponse:
     """Greet by nickname, which takes the visitor's consent."""
-    return HttpResponse(format_html("<p>Hello {}!</p>", request.wechat.person.name))
+    return page(request, "<p>您好，{}！</p>", "<p>Hello {}!</p>", request.wechat.person.name)
 
 
 @csrf_exempt  # This little site has no forms; yours keeps Django's protection.

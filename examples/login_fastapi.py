@@ -26,25 +26,48 @@ app.add_middleware(
 )
 
 
+PAGE = """<!doctype html><html lang="{lang}"><meta charset="utf-8"><title>晨光</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+{body}"""
+
+
+def page(request: Request, zh: str, en: str) -> str:
+    """Make a page that fits a phone, in the visitor's language."""
+    chinese = request.headers.get("accept-language", "").startswith("zh")
+    return PAGE.format(lang="zh-CN" if chinese else "en", body=zh if chinese else en)
+
+
 @app.get("/", response_class=HTMLResponse)
 async def home(request: Request) -> str:
     """Greet anybody, and offer the right button."""
     wechat = request.state.wechat
     if wechat.person is None:
-        return f'<p>Hello, whoever you are.</p><a href="{escape(wechat.login_url("/orders"))}">Log in</a>'
-    return f'<p>Hello {escape(wechat.person.sub)}.</p><a href="{wechat.logout_url}">Log out</a>'
+        url = escape(wechat.login_url("/orders"))
+        return page(
+            request,
+            f'<p>您好，您还没有登录。</p><a href="{url}">微信登录</a>',
+            f'<p>Hello, whoever you are.</p><a href="{url}">Log in</a>',
+        )
+    sub, url = escape(wechat.person.sub), wechat.logout_url
+    return page(
+        request,
+        f'<p>您好，{sub}。</p><a href="{url}">退出登录</a>',
+        f'<p>Hello {sub}.</p><a href="{url}">Log out</a>',
+    )
 
 
 @app.get("/orders", response_class=HTMLResponse)
-async def orders(person: Annotated[Person, Depends(required())]) -> str:
+async def orders(request: Request, person: Annotated[Person, Depends(required())]) -> str:
     """Show what belongs to somebody; in WeChat they are logged in without noticing."""
-    return f"<p>The orders of {escape(person.sub)}.</p>"
+    sub = escape(person.sub)
+    return page(request, f"<p>{sub} 的订单。</p>", f"<p>The orders of {sub}.</p>")
 
 
 @app.get("/profile", response_class=HTMLResponse)
-async def profile(person: Annotated[Person, Depends(required("consent"))]) -> str:
+async def profile(request: Request, person: Annotated[Person, Depends(required("consent"))]) -> str:
     """Greet by nickname, which takes the visitor's consent."""
-    return f'<p>Hello {escape(person.name)}!</p><img src="{escape(person.picture)}" alt="">'
+    name, picture = escape(person.name), f'<img src="{escape(person.picture)}" alt="">'
+    return page(request, f"<p>您好，{name}！</p>{picture}", f"<p>Hello {name}!</p>{picture}")
 
 
 @app.post("/pay")

@@ -195,7 +195,9 @@ class Harness:
         node = await self._open_node(url, emulator.url)
         app = create_app(lambda: _as_awaitable(node))  # The application closes the node when it ends.
         await stack.enter_async_context(serving(app, listener))
-        http = await stack.enter_async_context(aiohttp.ClientSession())
+        # A server closes what is idle for five seconds, which a client sees late after a slow step.
+        connector = aiohttp.TCPConnector(keepalive_timeout=2)
+        http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         platform = await self._register(emulator, url, node)
         world = World(emulator, url, node, platform, self._clock, http)
         if self._ticket:

@@ -44,13 +44,18 @@ async def test_an_example_logs_people_in(scene: Scene, tmp_path: Path, framework
     site = ServerProcess(command, log_file=log, ready=f"{url}/", env=told, cwd=EXAMPLES, port=port)
     try:
         await site.start()
-        browser = scene.wechat(await scene.person("小明"))
+        browser = scene.wechat(await scene.person("小明"), lang="en")
+        chinese = await browser.fetch(f"{url}/", Accept_Language="zh-CN,zh;q=0.9")
+        assert ('<html lang="zh-CN">' in chinese.text, "您还没有登录" in chinese.words) == (True, True)
         page = await browser.get(url)
+        assert '<html lang="en">' in page.text
+        # A page without it is as wide as a desk in WeChat's browser.
+        assert 'name="viewport" content="width=device-width' in page.text
         assert "whoever you are" in page.words
         [login] = page.links
         page = await browser.click(login)
         assert address(page) == f"{url}/orders"
-        sub = page.words.removeprefix("The orders of ").rstrip(".")
+        sub = page.words.partition("The orders of ")[2].rstrip(".")
         assert sub.startswith("u_")
 
         paid = await browser.fetch(f"{url}/pay", "POST")
@@ -62,7 +67,7 @@ async def test_an_example_logs_people_in(scene: Scene, tmp_path: Path, framework
         browser.switch_account(await scene.person("小红"))
         assert (await browser.fetch(f"{url}/pay", "POST")).status == 401
         page = await browser.get(f"{url}/orders")
-        assert page.words.startswith("The orders of u_")
+        assert "The orders of u_" in page.words
         assert sub not in page.words
         [logout] = (await browser.get(url)).links
         assert logout == f"{url}/wechat/logout"
