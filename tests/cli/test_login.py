@@ -1,9 +1,11 @@
 """`wxgate login` by command: from nothing to a client that can log people in, and back."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.cli.conftest import Done, Within
-from wxgate.errors import ConfigError, GatewayError
+from wxgate.errors import ConfigError, GatewayError, NotFound
 
 SITE = ("login", "app", "add", "site", "--appid", "wxsite00000000001", "--kind", "website")
 SECRET = "0123456789abcdef-of-the-site"
@@ -50,6 +52,8 @@ async def test_what_is_given_changes_and_the_rest_stays(within: Within) -> None:
         "idle_seconds": 14 * 86400, "absolute_seconds": 30 * 86400, "recheck_seconds": 1800,
     }  # fmt: skip
     assert (done.json["return_to"], done.json["silent"]) == (["https://shop.example"], False)
+    with pytest.raises(ConfigError, match="say what is to be different"):
+        await within("login", "realm", "set", "main")
     assert (await within("login", "realm", "set", "main", "--no-return-to", "--json")).json["return_to"] == []
     done = await within("login", "client", "set", "shop", "--scope", "openid", "--scope", "offline_access")
     assert "refresh_token" in done.out
@@ -64,7 +68,7 @@ async def test_what_is_given_changes_and_the_rest_stays(within: Within) -> None:
 
 async def test_everything_is_removed_again_and_a_realm_in_use_only_on_demand(within: Within) -> None:
     await furnish(within)
-    with pytest.raises(ConfigError, match="--yes"):
+    with pytest.raises(ConfigError, match="Say --yes if"):
         await within("login", "realm", "remove", "main")
     assert (await within("login", "client", "remove", "shop")).code == 0
     assert (await within("login", "app", "remove", "site")).code == 0
@@ -99,6 +103,53 @@ async def test_keys_are_turned_over(within: Within) -> None:
     assert {one["algorithm"] for one in before} == {"RS256", "ES256"}
     assert "signs from" in (await within("login", "key", "rotate")).out
     assert len((await within("login", "key", "list")).out.splitlines()) == 5
+
+
+async def test_an_account_that_nobody_knows_is_added_with_its_kind_and_secret(
+    within: Within, tmp_path: Path
+) -> None:
+    secret = tmp_path / "s.txt"
+    secret.write_text(SECRET, "utf-8")
+    own = ("login", "app", "add", "own", "--appid", "wxnobody0000000001", "--secret-file", str(secret))
+    with pytest.raises(ConfigError, match="--kind official"):
+        await within(*own)
+    done = await within(*own, "--kind", "official", "--title", "Acme café")
+    assert done.code == 0
+    assert "wxgate login realm set main --title" in done.out
+    assert "realm set" not in (await within(*SITE, "--secret", "-", stdin=SECRET)).out
+
+
+async def test_what_nobody_knows_is_not_ended_nor_imported(within: Within) -> None:
+    await furnish(within)
+    for given in (("--sub", "u_typo"), ("--app", "typo"), ("--client", "typo"), ("typo",)):
+        with pytest.raises(NotFound, match=r"typo .*`wxgate login"):
+            await within("login", "session", "end", *given)
+    with pytest.raises(ConfigError, match="wxtypo0000000001"):
+        await within("login", "import-openids", "--from", "wxtypo0000000001", "--to", "wxsite00000000001")
+    none = await within(
+        *("login", "import-openids", "--from", "wxsite00000000001", "--to", "wxother000000001", "--dry-run")
+    )
+    assert (none.code, none.out.strip()) == (0, "would be: no openids")
+
+
+async def test_clients_have_names_of_their_own_and_addresses_to_come_back_to(within: Within) -> None:
+    await furnish(within)
+    with pytest.raises(ConfigError, match="has a client shop already"):
+        await within("login", "client", "add", "shop", "--redirect-uri", CALLBACK)
+    assert "--redirect-uri" in (await within("login", "client", "add", "handover")).err
+    with pytest.raises(ConfigError, match="has a client shop already"):
+        await within("login", "client", "set", "handover", "--name", "shop")
+    found = (await within("login", "check", "--json")).json["findings"]
+    assert [one["about"] for one in found if one["code"] == "no_redirect_uri"] == ["handover"]
+    await within("login", "realm", "set", "main", "--return-to", "https://shop.example")
+    assert (await within("login", "check", "--json")).json["ok"]
+
+
+async def test_the_check_says_everything_in_both_languages(within: Within) -> None:
+    await furnish(within)
+    told = (await within("login", "check")).out
+    assert "微信开放平台：管理中心 → 网站应用 → 开发信息 → 授权回调域" in told
+    assert "open.weixin.qq.com: 管理中心" in told
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from tests.cli.conftest import Cli
 from wxgate import __version__
 from wxgate.cli.failures import describe
 from wxgate.cli.main import app
-from wxgate.errors import GatewayError, IpNotRegistered, TicketMissing, UpstreamError
+from wxgate.errors import GatewayError, IpNotRegistered, NotFound, TicketMissing, UpstreamError
 
 CHANGES = ("set-secret", "rename", "rotate-key", "retire-key", "remove")
 
@@ -138,6 +138,11 @@ async def test_a_trace_is_there_on_demand(cli: Cli) -> None:
 )
 def test_every_failure_says_what_to_do_next(error: Exception, told: str) -> None:
     assert told in describe(error).hint
+
+
+def test_a_message_that_names_its_command_gets_no_general_hint() -> None:
+    assert describe(NotFound("no login app x here; `wxgate login app list` shows them")).hint == ""
+    assert "platform list" in describe(NotFound("this cannot be a platform's appid")).hint
 
 
 def test_every_branch_of_errors_has_a_hint() -> None:

@@ -17,7 +17,7 @@ PLATFORM = "wxplatform0000001"
 REALM = Realm("main", "Main", NOW)
 SHOP = App("shop", "main", AppKind.OFFICIAL, "wxshop", PLATFORM, "Shop", NOW)
 SITE = App("site", "main", AppKind.WEBSITE, "wxsite", DIRECT_ISSUER, "Site", NOW, AppSecret("s"))
-CLIENT = Client("wxcl_1", "main", "web", NOW)
+CLIENT = Client("wxcl_1", "main", "web", NOW, redirect_uris=("https://web.example/callback",))
 KNOWN = {"wxshop": KnownAccount((PLATFORM,), AppKind.OFFICIAL)}
 
 
@@ -48,6 +48,7 @@ def test_nothing_is_wrong_where_nothing_is() -> None:
         ({"apps": (SITE,)}, ["no_official_app"]),
         ({"apps": (SHOP,)}, ["no_website_app"]),
         ({"clients": ()}, ["nowhere_to_go"]),
+        ({"clients": (replace(CLIENT, redirect_uris=()),)}, ["!no_redirect_uri"]),
         ({"apps": (SHOP, replace(SITE, secret=None))}, ["!no_secret"]),
         ({"known": {}}, ["!not_authorized"]),
         ({"known": {"wxshop": KnownAccount((PLATFORM,), AppKind.MINI_PROGRAM)}}, ["!wrong_kind"]),

@@ -54,7 +54,9 @@ def importer(
         if told is not None:
             told.extend(conflicts)
 
-    return OpenidImport(store.login.identities, ManualClock(START), convert=convert, on_conflicts=hear)
+    return OpenidImport(
+        store.login.identities, store.login.realms, ManualClock(START), convert=convert, on_conflicts=hear
+    )
 
 
 async def last(progress: AsyncIterator[Progress]) -> Progress:

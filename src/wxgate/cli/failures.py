@@ -79,6 +79,8 @@ def describe(error: Exception) -> Failure:
             hint = next((hint for branch, hint in HINTS if isinstance(error, branch)), "")
             if type(error) is ConfigError and "WXGATE_" not in str(error):
                 hint = ""  # It is no setting that is wrong, and the message says what is.
+            if type(error) is NotFound and "`wxgate " in str(error):
+                hint = ""  # The message names the command that shows what there is.
             return Failure(kind, str(error), hint)
         case OSError(errno=errno.EADDRINUSE):
             return Failure(

@@ -57,7 +57,8 @@ def add(
     """Let people log in with an appid; without a realm, one is made. Prints where, and what WeChat must know.
 
     An account that authorised a platform of yours needs nothing more. A website application (网站应用) needs
-    --kind website and its AppSecret, which is asked for where it is not given.
+    --kind website and its AppSecret, which is asked for where it is not given; an account that the gateway
+    does not know needs --kind official and its AppSecret.
 
     [dim]Example:[/dim] wxgate login app add shop --appid wx0123456789abcdef
     """
@@ -69,6 +70,7 @@ def add(
     async def work(node: "Node") -> None:
         from wxgate.login.registration import NewApp
 
+        realms = await node.login.configuration.realms()
         added = await node.login.configuration.add_app(
             NewApp(
                 name=name,
@@ -81,6 +83,12 @@ def add(
             )
         )
         await _show(node, added, as_json)
+        if not realms and not as_json:
+            stdout().print(
+                f"\nrealm {added.realm} is made with it. Visitors read its title, {escape(added.title)}; "
+                f"to change that: wxgate login realm set {added.realm} --title TITLE",
+                soft_wrap=True,
+            )
 
     with_node(work, database_url=database_url, key_file=key_file)
 

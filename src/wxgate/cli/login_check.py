@@ -52,12 +52,16 @@ def check(as_json: Json = False, database_url: DatabaseUrl = None, key_file: Key
                 out.print(f"{mark} [bold]{escape(finding.about)}[/]  {escape(finding.text_zh)}")
                 out.print(f"  {escape(finding.text)}", style="dim")
             if not apps:
-                out.print("nobody can log in yet; `wxgate login app add` lets them, with an appid")
+                out.print(
+                    "还没有人可以登录 · nobody can log in yet; "
+                    "`wxgate login app add` lets them, with an appid"
+                )
             elif not wrong:
                 out.print("[green]✓[/] nothing wrong here · 未发现问题")
             for name, domain in domains.items():
                 if domain.host:
-                    out.print(f"\n{name}: WeChat must know [bold]{escape(domain.host)}[/]")
+                    out.print(f"\n{name}: 微信须登记 · WeChat must know [bold]{escape(domain.host)}[/]")
+                    out.print(f"  {escape(domain.where_zh)}")
                     out.print(f"  {escape(domain.where)}", style="dim")
         if wrong:
             raise typer.Exit(1)

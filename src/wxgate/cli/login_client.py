@@ -8,7 +8,7 @@ from rich.markup import escape
 from wxgate.cli.login_options import Absolute, Idle, RealmOption, Recheck, read_limits, realm_or_only
 from wxgate.cli.opening import with_node
 from wxgate.cli.options import DatabaseUrl, Json, KeyFile
-from wxgate.cli.output import duration, emit, facts, moment, stdout, table
+from wxgate.cli.output import duration, emit, facts, moment, stderr, stdout, table
 from wxgate.errors import ConfigError
 from wxgate.login.describing import describe_client
 from wxgate.login.records import Client
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from wxgate.server.node import Node
 
 app = typer.Typer(help="The applications that log people in (OpenID Connect clients).", no_args_is_help=True)
+
+NO_REDIRECT = (
+    "no --redirect-uri: it can redeem the hand-over, but nobody logs in to it by OpenID Connect "
+    "(wxgate login client set --redirect-uri)"
+)
 
 Which = Annotated[str, typer.Argument(metavar="CLIENT", help="Its id (wxcl_…) or its name.")]
 RedirectUris = Annotated[
@@ -107,6 +112,8 @@ def add(
             ),
         )
         _show(node, client, as_json, secret)
+        if not client.redirect_uris and not mini_programs:
+            stderr().print(NO_REDIRECT, style="yellow")
 
     with_node(work, database_url=database_url, key_file=key_file)
 

@@ -9,6 +9,7 @@ from wxgate.cli.login_options import Absolute, Idle, Recheck, Yes, read_limits
 from wxgate.cli.opening import with_node
 from wxgate.cli.options import DatabaseUrl, Json, KeyFile
 from wxgate.cli.output import duration, emit, facts, moment, stdout, table
+from wxgate.errors import ConfigError
 from wxgate.login.describing import describe_realm
 from wxgate.login.records import Realm, SessionLimits
 
@@ -146,6 +147,8 @@ def set_realm(
             "limits": read_limits(before.limits, idle, absolute, recheck),
         }
         given = {field: value for field, value in wanted.items() if value is not None}
+        if not given:
+            raise ConfigError("say what is to be different; see `wxgate login realm set --help`")
         _show(node, await node.login.configuration.change_realm(name, **given), as_json)
 
     with_node(work, database_url=database_url, key_file=key_file)

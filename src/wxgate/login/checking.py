@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from wxgate.login.oidc.terms import GrantType
 from wxgate.login.records import App, AppKind, Client, Realm
 from wxgate.login.registration import LOOPBACK, KnownAccount
 from wxgate.protocol.tokens import DIRECT_ISSUER
@@ -88,6 +89,21 @@ def _check_realm(realm: Realm, apps: Sequence[App], clients: Sequence[Client]) -
             "nowhere_to_go", False, realm.name,
             "no client and no address to send people back to: only pages of this very host can use the login",
             "没有客户端，也没有回跳地址：只有同一主机的页面能使用登录",
+        )  # fmt: skip
+    for client in clients:
+        if "authorization_code" in client.grants and not client.redirect_uris:
+            yield from _check_without_redirect(realm, client)
+
+
+def _check_without_redirect(realm: Realm, client: Client) -> Iterator[LoginFinding]:
+    """Look at a client that nobody is sent back to: it is of use where there are other ways."""
+    if not realm.return_to and GrantType.TOKEN_EXCHANGE.value not in client.grants:
+        yield LoginFinding(
+            "no_redirect_uri", True, client.name,
+            "nobody can log in to this client: it has no redirect URI (wxgate login client set "
+            "--redirect-uri), and its realm no address for a hand-over (wxgate login realm set --return-to)",
+            "无法登录该客户端：没有回调地址（wxgate login client set --redirect-uri），登录域也没有回跳地址"
+            "（wxgate login realm set --return-to）",
         )  # fmt: skip
 
 

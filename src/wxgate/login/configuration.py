@@ -114,15 +114,15 @@ class LoginConfiguration:
         log.info("login.realm_changed", realm=name, changed=sorted(changes))
         return changed
 
-    async def remove_realm(self, name: str, *, force: bool = False) -> Realm:
-        """Remove a realm with everything in it: without `force` only an empty one."""
+    async def remove_realm(self, name: str, *, force: bool = False, word: str = "--yes") -> Realm:
+        """Remove a realm with everything in it: without `force`, which `word` says, only an empty one."""
         realm = await self.require_realm(name)
         apps, clients = await self._realms.apps(name), await self._realms.clients(name)
         people = await self._identities.subjects(name, limit=1)
         if (apps or clients or people) and not force:
             raise ConfigError(
                 f"realm {name} has apps ({len(apps)}), clients ({len(clients)}) or people; removing it ends "
-                "their logins and forgets everybody for ever. Say --yes (or ?force=true) if that is meant"
+                f"their logins and forgets everybody for ever. Say {word} if that is meant"
             )
         await self._realms.remove_realm(name)
         log.info("login.realm_removed", realm=name)
@@ -212,6 +212,7 @@ class LoginConfiguration:
         """Make a relying party, and its secret unless it is public; the secret is kept nowhere."""
         await self.require_realm(realm)
         new = check_client(new)
+        await self._need_free_name(realm, new.name)
         secret = None if new.public else self._new_secret()
         client = Client(
             id=f"{CLIENT_PREFIX}{self._hex_of(ID_BYTES)}",
@@ -230,6 +231,8 @@ class LoginConfiguration:
         disabled = changes.pop("disabled", None)
         wanted = {**_kept_of(client), **changes}
         new = check_client(NewClient(**wanted, public=client.is_public))
+        if new.name != client.name:
+            await self._need_free_name(client.realm, new.name)
         changed = replace(client, **_kept(new))
         if disabled is not None:
             since = client.disabled_at or self._clock.now()
@@ -255,6 +258,13 @@ class LoginConfiguration:
         await self._realms.remove_client(client.id)
         log.info("login.client_removed", client=client.id, realm=client.realm)
         return client
+
+    async def _need_free_name(self, realm: str, name: str) -> None:
+        """Refuse a second client of one name: commands could not tell them apart, nor could people."""
+        if twin := next((one for one in await self._realms.clients(realm) if one.name == name), None):
+            raise ConfigError(
+                f"realm {realm} has a client {name} already ({twin.id}); call this one otherwise"
+            )
 
     def _new_secret(self) -> ClientSecret:
         return ClientSecret(f"{SECRET_PREFIX}{self._text_of(SECRET_BYTES)}")

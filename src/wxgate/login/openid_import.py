@@ -13,7 +13,7 @@ from itertools import islice
 
 from wxgate.clock import Clock
 from wxgate.errors import ConfigError
-from wxgate.login.ports import Identities
+from wxgate.login.ports import Identities, Realms
 from wxgate.login.records import Conflict, IdentityKind, Name
 
 BATCH = 100
@@ -61,12 +61,14 @@ class OpenidImport:
     def __init__(
         self,
         identities: Identities,
+        realms: Realms,
         clock: Clock,
         *,
         convert: Convert,
         on_conflicts: Callable[[Sequence[Conflict]], Awaitable[object]],
     ) -> None:
         self._identities = identities
+        self._realms = realms
         self._clock = clock
         self._convert = convert
         self._on_conflicts = on_conflicts
@@ -75,7 +77,7 @@ class OpenidImport:
         self, realm: str, from_appid: str, to_appid: str, *, after: str = "", dry_run: bool = False
     ) -> AsyncIterator[Progress]:
         """Convert every openid behind `after` that has logged in by the old account, a batch at a time."""
-        _check(from_appid, to_appid)
+        await self._check(realm, from_appid, to_appid)
         total = await self._identities.count_openids(realm, from_appid)
         counts = Counter[Result]()
         yield _progress(counts, total, after)
@@ -97,12 +99,23 @@ class OpenidImport:
         dry_run: bool = False,
     ) -> AsyncIterator[Progress]:
         """Link pairs of old and new openids that somebody has had converted."""
-        _check(from_appid, to_appid)
+        await self._check(realm, from_appid, to_appid)
         counts = Counter[Result]()
         yield _progress(counts, len(pairs))
         for batch in _batches(pairs):
             counts.update(await self._link(realm, from_appid, to_appid, dict(batch), dry_run=dry_run))
             yield _progress(counts, len(pairs))
+
+    async def _check(self, realm: str, from_appid: str, to_appid: str) -> None:
+        """Refuse what cannot be a move, so that a slip of the pen is no account without people."""
+        if from_appid == to_appid:
+            raise ConfigError("an account moves from one appid to another: give two")
+        known = any(app.appid == from_appid for app in await self._realms.apps(realm))
+        if not known and not await self._identities.count_openids(realm, from_appid):
+            raise ConfigError(
+                f"nobody in realm {realm} has logged in by {from_appid}, and it is none of its apps; "
+                "`wxgate login app list` shows those"
+            )
 
     async def _link(
         self, realm: str, from_appid: str, to_appid: str, pairs: Mapping[str, str], *, dry_run: bool
@@ -152,11 +165,6 @@ def _would(old: str | None, new: str | None) -> Result:
 
 def _name(appid: str, openid: str) -> Name:
     return Name(IdentityKind.OPENID, appid, openid)
-
-
-def _check(from_appid: str, to_appid: str) -> None:
-    if from_appid == to_appid:
-        raise ConfigError("an account moves from one appid to another: give two")
 
 
 def _progress(counts: Counter[Result], total: int, after: str = "") -> Progress:

@@ -122,9 +122,27 @@ class Subjects:
         return await self._sessions.by_sid(sid) or session
 
     async def end_all(self, realm: str, whose: Whose, which: str) -> Sequence[Session]:
-        """End every live session of a person, of those a client has had, or by an app."""
+        """End every live session of a person, of those a client has had, or by an app; raise NotFound."""
         await self._require_realm(realm)
-        return await self._end(realm, whose, which, BY_OPERATOR)
+        ended = await self._end(realm, whose, which, BY_OPERATOR)
+        # Sessions may outlive their app, so they are ended first; with none, a slip of the pen is named.
+        if not ended and not await self._is_there(realm, whose, which):
+            what = "person" if whose is Whose.SUBJECT else whose.value
+            raise NotFound(
+                f"no {what} {which} in realm {realm}; `wxgate login {whose.value} list` shows them"
+            )
+        return ended
+
+    async def _is_there(self, realm: str, whose: Whose, which: str) -> bool:
+        match whose:
+            case Whose.SUBJECT:
+                return await self._identities.subject(realm, which) is not None
+            case Whose.CLIENT:
+                client = await self._realms.client(which)
+                return client is not None and client.realm == realm
+            case Whose.APP:
+                app = await self._realms.app(which)
+                return app is not None and app.realm == realm
 
     async def _end(self, realm: str, whose: Whose, which: str, reason: str) -> Sequence[Session]:
         return await self._endings.end_all(

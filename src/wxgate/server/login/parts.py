@@ -287,7 +287,11 @@ class Login:
             mini_programs,
             backfill,
             OpenidImport(
-                store.identities, clock, convert=make_convert(calls), on_conflicts=listener.conflicts
+                store.identities,
+                store.realms,
+                clock,
+                convert=make_convert(calls),
+                on_conflicts=listener.conflicts,
             ),
         )
 

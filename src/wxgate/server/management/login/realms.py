@@ -153,7 +153,9 @@ def _add_realms(router: APIRouter, node: Node) -> None:
     async def remove_realm(caller: Caller, realm: str, force: bool = False) -> RealmOut:
         """Remove a realm; `force` also one with apps and clients, and then its people are forgotten, too."""
         need_everything(caller)
-        return _realm(node, await node.login.configuration.remove_realm(realm, force=force))
+        return _realm(
+            node, await node.login.configuration.remove_realm(realm, force=force, word="?force=true")
+        )
 
 
 def _add_apps(router: APIRouter, node: Node) -> None:
