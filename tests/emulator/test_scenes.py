@@ -49,9 +49,17 @@ async def test_a_code_has_a_picture_until_it_is_over(stage: Stage) -> None:
         async with stage.emulator.http.get("/cgi-bin/showqrcode", params=query) as answer:
             return answer.status == 200 and (await answer.read()).startswith(b"\x89PNG")
 
+    async def listed() -> list[tuple[str, str, str, str]]:
+        codes = await stage.emulator.control("GET", "qr-codes")
+        return [(each["ticket"], each["url"], each["appid"], each["scene"]) for each in codes]
+
+    first = (passing["ticket"], passing["url"], stage.shop.appid, "7")
+    second = (lasting["ticket"], lasting["url"], stage.shop.appid, "door")
     assert (passing["expire_seconds"], set(lasting)) == (300, {"ticket", "url"})
     assert await shows(passing)
+    assert await listed() == [first, second]
     stage.emulator.clock.advance(300)
+    assert await listed() == [second]
     assert not await shows(passing)
     assert await shows(lasting)
     with pytest.raises(ValueError, match="no such QR code"):
@@ -99,3 +107,8 @@ async def test_openids_of_a_moved_account_can_be_changed_for_fifteen_days(stage:
     assert (await change(["o"], stage.mini.appid))["errcode"] == 63178
     stage.emulator.clock.advance(15 * 86_400)
     assert (await change([stage.openid]))["errcode"] == 63178
+
+
+async def test_what_an_account_does_not_have_is_said_in_english(stage: Stage) -> None:
+    with pytest.raises(ValueError, match="an account has no 'name'"):
+        await stage.emulator.control("POST", "accounts", {"appid": stage.shop.appid, "name": "x"})

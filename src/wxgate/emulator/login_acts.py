@@ -23,7 +23,11 @@ class LoginActs:
 
     def reads(self) -> Mapping[str, Callable[[Given], Any]]:
         """Return what can be looked at."""
-        return {"/codes": self._codes, "/qr-logins": lambda given: self._qr_logins()}
+        return {
+            "/codes": self._codes,
+            "/qr-logins": lambda given: self._qr_logins(),
+            "/qr-codes": lambda given: [asdict(each) for each in self._world.qr_codes.all()],
+        }
 
     def writes(self) -> Mapping[str, Callable[[Given], Awaitable[Any]]]:
         """Return what can be done; a scanned parametric code is `scan_qr`, for it has pushes."""

@@ -106,7 +106,6 @@ def merge(entity: Platform | Account | User, given: Mapping[str, Any]) -> None:
     known = {each.name for each in fields(entity)}
     for name, value in given.items():
         if name not in known:
-            raise ConfigError(
-                f"a {type(entity).__name__.lower()} has no {name!r}, only {', '.join(sorted(known))}"
-            )
+            kind = {Platform: "a platform", Account: "an account", User: "a user"}[type(entity)]
+            raise ConfigError(f"{kind} has no {name!r}, only {', '.join(sorted(known))}")
         setattr(entity, name, value)

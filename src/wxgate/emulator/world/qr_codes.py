@@ -60,6 +60,10 @@ class QrCodes:
         code = self._codes.get(ticket)
         return None if code is None or self._over(code) else code
 
+    def all(self) -> list[QrCode]:
+        """List the codes that can be scanned, oldest first."""
+        return [each for each in self._codes.values() if not self._over(each)]
+
     def of_url(self, url: str) -> QrCode | None:
         """Return the code that says this to a phone."""
         return next((each for each in self._codes.values() if each.url == url and not self._over(each)), None)
