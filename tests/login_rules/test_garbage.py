@@ -66,7 +66,7 @@ VALUES = {
     "a list": "a&{name}=b",
     "SQL": "'%20OR%201%3D1--",
     "a path": "..%2f..%2fetc%2fpasswd",
-    "a template": "%7B%7B7*7%7D%7D%24%7B7*7%7D",
+    "a template": "%7B%7B1337*1337%7D%7D%24%7B1337*1337%7D",
     "a number": "-1",
     "a great number": "9" * 400,
     "long": "x" * 4000,
@@ -151,7 +151,7 @@ def check(said: Said) -> None:
     assert SECRET not in said.text + said.headers, said.what
     assert "X-Injected" not in said.headers.partition("Location")[0], said.what
     assert "Traceback" not in said.text, said.what
-    assert "49" not in re.findall(r"(?<![\w.#%-])49(?![\w.%-])", said.text), said.what
+    assert "1787569" not in said.text, f"{said.what} was worked out as a template"
 
 
 def values_for(scene: Scene) -> Mapping[str, str]:
