@@ -119,7 +119,8 @@ async def test_however_often_it_is_redeemed_there_is_one_session(tmp_path: Path,
         await phone.press("confirm")
         answers = await asyncio.gather(*(screen.redeem() for _ in range(20)))
         assert [answer.status for answer in answers] == [200] * 20
-        assert len({answer.headers["Set-Cookie"] for answer in answers}) == 1
+        # Max-Age may differ by the second that has passed.
+        assert len({answer.headers["Set-Cookie"].partition(";")[0] for answer in answers}) == 1
         assert len(await sessions(scene)) == 1
         await world.advance(timedelta(seconds=61))
         assert (await screen.redeem()).status == 409
