@@ -138,7 +138,11 @@ async def test_p04_a_snapshot_is_nobody_and_writes_nothing(scene: Scene, openid:
     assert await identities.subject(REALM, sub) == known
 
 
-async def test_p05_fifty_callbacks_are_one_exchange_and_fifty_equal_answers(scene: Scene) -> None:
+async def test_p05_fifty_callbacks_are_one_exchange_and_fifty_equal_answers(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A busy machine may need longer than people are let wait.
+    monkeypatch.setattr(scene.world.node.login.door.returning, "wait_seconds", 60)
     begun = await trip(scene, await scene.person(), scene.start("shop", "/healthz?once"))
     redeemed, before = await exchanges(scene), await live(scene)
     answers = await asyncio.gather(*(call_back(scene, begun) for _ in range(50)))
