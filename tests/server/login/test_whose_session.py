@@ -142,7 +142,8 @@ async def test_a_logout_without_a_session_keeps_the_browser_logged_out(scene: Sc
     [session] = await sessions(scene)
     await scene.world.node.login.end(session, "revoked")
     gone = await scene.world.fetch(path.format(client=scene.client.id), **headers(WECHAT, cookies))
-    assert cookies_of(gone) == {"wxo-shops": "1"}
+    # The page may give a key as well, for its button to log in again; a session it does not.
+    assert cookies_of(gone).keys() - {"wxa"} == {"wxo-shops"}
     answer, _ = await start(scene, cookies=cookies | cookies_of(gone))
     assert answer.status == 200
     assert "wxo-shops" not in cookies_of(answer)
