@@ -8,6 +8,7 @@ from urllib.parse import urlencode, urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
+from wxgate.login.addresses import CALLBACK
 from wxgate.server.pages import Allowed, Pages
 from wxgate.server.qr import draw_qr
 from wxgate.server.texts import Lang
@@ -168,6 +169,13 @@ def _origin(address: str) -> tuple[str, ...]:
 
 
 def switch(request: Request, lang: Lang) -> str:
-    """Make a relative link to this page in the other language; everything else of its query stays."""
-    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
+    """Make a relative link to this page in the other language; everything else of its query stays, but
+    for the mark of a tap, which is good for one.
+
+    None where WeChat comes back: that address holds a code, which no page repeats.
+    """
+    if request.url.path == CALLBACK:
+        return ""
+    given = request.query_params.multi_items()
+    kept = [(name, value) for name, value in given if name not in ("lang", "tap")]
     return "?" + urlencode([*kept, ("lang", lang.other.value)])
