@@ -1,7 +1,7 @@
 """What login keeps: realms, apps and clients; subjects and identities; attempts, sessions, codes and grants.
 
 Whatever a browser or an application holds is kept as its SHA-256 only (`fingerprint`), so nobody who reads
-the database can log in with what is found there.
+the database can log in with what is found there. The file is long because it is one list, without logic.
 """
 
 from collections.abc import Mapping

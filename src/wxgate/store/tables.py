@@ -1,4 +1,7 @@
-"""All tables, as one list: secrets are sealed columns, moments aware UTC, codes are found by fingerprint."""
+"""All tables but login's, as one list: secrets are sealed, moments aware UTC, codes found by fingerprint.
+
+It is long because it is one list; those of login are in `login_tables`, on the same metadata.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
